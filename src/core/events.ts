@@ -1,0 +1,203 @@
+import { channel, type Channel } from 'node:diagnostics_channel'
+import type { DestroyReason, FailureClass } from './factory.ts'
+import type { CloseReport } from './close-report.ts'
+import type { LeaseInfo } from './report.ts'
+
+interface ResourceEvent {
+  readonly pool: string
+  /** Counts up from 1 within the pool, in the order of the creates. */
+  readonly resourceId: number
+  readonly generation: number
+}
+
+interface LeaseEvent extends ResourceEvent {
+  readonly label: string | undefined
+}
+
+interface LeakEvent extends LeaseEvent {
+  readonly heldMillis: number
+  /** Where the lease was acquired, when stacks are tracked. */
+  readonly stack: string | undefined
+}
+
+/**
+ * Every event of a pool and what it carries; the set follows MongoDB's "Connection Monitoring and Pooling"
+ * specification. Durations are milliseconds. Each event is also published on the channel `millpond:<event>` of
+ * `node:diagnostics_channel`.
+ */
+export interface PoolEvents {
+  /** A create has begun. */
+  createStarted: ResourceEvent & { readonly attempt: number }
+  /** A create has succeeded. */
+  created: ResourceEvent & { readonly durationMillis: number }
+  createFailed: ResourceEvent & { readonly durationMillis: number; readonly failure: FailureClass; readonly error: unknown }
+  /** A resource is closed. */
+  destroyed: ResourceEvent & { readonly reason: DestroyReason; readonly ageMillis: number; readonly uses: number; readonly error?: unknown }
+  /** Someone asks for a resource. */
+  acquireStarted: { readonly pool: string; readonly label: string | undefined }
+  acquireFailed: {
+    readonly pool: string
+    readonly label: string | undefined
+    readonly reason: 'timeout' | 'aborted' | 'refused' | 'failed'
+    readonly durationMillis: number
+    readonly error: unknown
+  }
+  /** Someone got a resource. */
+  acquired: LeaseEvent & { readonly durationMillis: number }
+  /** Someone gave a resource back. */
+  released: LeaseEvent & { readonly useMillis: number; readonly error?: unknown }
+  /** A validation has ended. */
+  validated: ResourceEvent & { readonly durationMillis: number; readonly error?: unknown }
+  /** A lease is out longer than `leakThresholdMillis`. */
+  leak: LeakEvent
+  /** A lease that was reported came back after all. */
+  leakReturned: LeakEvent
+  /** A lease was garbage-collected unreleased; its resource is destroyed. */
+  abandoned: LeakEvent
+  /** A lease was out longer than `maxUseMillis`; its resource is taken away. */
+  overused: LeakEvent
+  /** A `use` callback waits for its own pool. */
+  nested: { readonly pool: string; readonly label: string | undefined; readonly holder: LeaseInfo }
+  /** Every lease belongs to a `use` callback that itself waits for this pool. */
+  deadlock: { readonly pool: string; readonly holders: readonly LeaseInfo[] }
+  /** All resources of the generation will be replaced. */
+  invalidated: { readonly pool: string; readonly generation: number; readonly reason: string; readonly automatic: boolean }
+  /** The server takes no more connections; the pool makes do with `limit` for a while. */
+  saturated: { readonly pool: string; readonly limit: number }
+  /** The server cannot be reached; one probe at a time from now on. */
+  paused: { readonly pool: string; readonly failure: FailureClass; readonly error: unknown }
+  /** A probe has begun. */
+  probe: { readonly pool: string; readonly attempt: number }
+  /** The server is back. */
+  resumed: { readonly pool: string; readonly pausedMillis: number; readonly attempts: number }
+  /** The pool was suspended or resumed on request. */
+  suspended: { readonly pool: string; readonly suspended: boolean }
+  /** The process was frozen; every idle resource is validated before its next use. */
+  frozen: { readonly pool: string; readonly gapMillis: number }
+  resized: { readonly pool: string; readonly min: number; readonly max: number }
+  /** A listener, a hook or a part of the factory threw where nobody could be told. */
+  failure: { readonly pool: string; readonly from: string; readonly error: unknown }
+  closed: CloseReport
+}
+
+export type PoolEventName = keyof PoolEvents
+
+const EVENT_TABLE: Readonly<Record<PoolEventName, true>> = {
+  createStarted: true,
+  created: true,
+  createFailed: true,
+  destroyed: true,
+  acquireStarted: true,
+  acquireFailed: true,
+  acquired: true,
+  released: true,
+  validated: true,
+  leak: true,
+  leakReturned: true,
+  abandoned: true,
+  overused: true,
+  nested: true,
+  deadlock: true,
+  invalidated: true,
+  saturated: true,
+  paused: true,
+  probe: true,
+  resumed: true,
+  suspended: true,
+  frozen: true,
+  resized: true,
+  failure: true,
+  closed: true,
+}
+
+export const POOL_EVENT_NAMES = Object.keys(EVENT_TABLE) as readonly PoolEventName[]
+
+type Listener = (event: never) => void
+
+interface Queued {
+  readonly name: PoolEventName
+  readonly event: PoolEvents[PoolEventName]
+}
+
+/** The channel of an event; the same object for every pool and every copy of this package. */
+function eventChannel(name: PoolEventName): Channel {
+  return channel(`millpond:${name}`)
+}
+
+/**
+ * Delivers events to listeners and channels, in order, only while the pool is in a consistent state: events are queued
+ * as they happen and delivered by {@link flush}, which the pool calls between two state changes. A listener that
+ * throws is reported and changes nothing.
+ */
+export class Events {
+  readonly #listeners = new Map<PoolEventName, Listener[]>()
+  readonly #channels: Readonly<Record<PoolEventName, Channel>>
+  readonly #queue: Queued[] = []
+  readonly #pool: string
+  #flushing = false
+
+  constructor(pool: string) {
+    this.#pool = pool
+    this.#channels = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, eventChannel(name)])) as Record<PoolEventName, Channel>
+  }
+
+  /** Tells whether anybody would hear of the event. Asked before its payload is made: unheard events cost nothing. */
+  heard(name: PoolEventName): boolean {
+    return this.#listeners.has(name) || this.#channels[name].hasSubscribers
+  }
+
+  /** Tells whether somebody listens to the pool itself; the fallback warnings are for pools that nobody listens to. */
+  hasListener(name: PoolEventName): boolean {
+    return this.#listeners.has(name)
+  }
+
+  on(name: PoolEventName, listener: Listener): void {
+    this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), listener])
+  }
+
+  off(name: PoolEventName, listener: Listener): void {
+    const rest = this.#listeners.get(name)?.filter((other) => other !== listener) ?? []
+    if (rest.length > 0) this.#listeners.set(name, rest)
+    else this.#listeners.delete(name)
+  }
+
+  clear(): void {
+    this.#listeners.clear()
+  }
+
+  queue<E extends PoolEventName>(name: E, event: PoolEvents[E]): void {
+    this.#queue.push({ name, event })
+  }
+
+  get pending(): boolean {
+    return this.#queue.length > 0
+  }
+
+  flush(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    for (let queued = this.#queue.shift(); queued !== undefined; queued = this.#queue.shift()) this.#deliver(queued)
+    this.#flushing = false
+  }
+
+  #deliver({ name, event }: Queued): void {
+    for (const listener of this.#listeners.get(name) ?? []) {
+      try {
+        listener(event as never)
+      } catch (error) {
+        this.#listenerThrew(name, error)
+      }
+    }
+    const published = this.#channels[name]
+    // A subscriber's exception is rethrown by Node on the next tick, as for every diagnostics channel.
+    if (published.hasSubscribers) published.publish(event)
+  }
+
+  #listenerThrew(name: PoolEventName, error: unknown): void {
+    if (name !== 'failure' && this.heard('failure')) {
+      this.queue('failure', { pool: this.#pool, from: `a listener of '${name}'`, error })
+    } else {
+      process.emitWarning(`pool "${this.#pool}": a listener of '${name}' threw: ${String(error)}`, 'MillpondWarning')
+    }
+  }
+}

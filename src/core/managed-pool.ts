@@ -1,0 +1,41 @@
+import type { PoolState } from './lifecycle.ts'
+import type { CloseReport } from './close-report.ts'
+import type { PoolEventName, PoolEvents } from './events.ts'
+import type { PoolStats } from './stats.ts'
+
+/** The answer of a health check. It holds no address, no error text and no secret. */
+export interface HealthCheck {
+  /** `pass`: a resource answered · `warn`: it works, but look at it (saturated, suspended) · `fail`: it does not work. */
+  readonly status: 'pass' | 'warn' | 'fail'
+  readonly pool: string
+  readonly kind: string
+  /** One sentence for a person. */
+  readonly message: string
+  /** How long the check took, in milliseconds. */
+  readonly durationMillis: number
+}
+
+export interface HealthOptions {
+  /** How long the check may take. @defaultValue 1_000 */
+  timeoutMillis?: number
+}
+
+export interface CloseOptions {
+  /** How long leases (and, with `waiters: 'serve'`, callers that wait) get before the rest is destroyed. @defaultValue 10_000 */
+  timeoutMillis?: number
+  /** Whether callers that wait already are still served within that time, or rejected at once. @defaultValue 'serve' */
+  waiters?: 'serve' | 'reject'
+}
+
+/** What every pool shows to a registry, to metrics, to sizing and to the dashboard. */
+export interface ManagedPool {
+  readonly name: string
+  readonly kind: string
+  readonly state: PoolState
+  stats(): PoolStats
+  /** Never throws, never queues behind an exhausted pool. */
+  health(options?: HealthOptions): Promise<HealthCheck>
+  /** Idempotent: a second call returns the first one's promise. */
+  close(options?: CloseOptions): Promise<CloseReport>
+  on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
+}
