@@ -35,7 +35,7 @@ export class PoolError extends Error {
   /** Tells whether this is a pool's error (of that code), also one of another copy of this package. */
   static is(error: unknown, code?: PoolErrorCode): error is PoolError {
     if (typeof error !== 'object' || error === null || !(BRAND in error)) return false
-    return code === undefined || (error as PoolError).code === code
+    return code === undefined || (error as unknown as PoolError).code === code
   }
 }
 
@@ -46,7 +46,14 @@ export class AcquireTimeoutError extends PoolError {
   readonly stallMillis: number
   readonly report: AcquireReport
 
-  constructor(pool: string, message: string, waitedMillis: number, stallMillis: number, report: AcquireReport, cause?: unknown) {
+  constructor(
+    pool: string,
+    message: string,
+    waitedMillis: number,
+    stallMillis: number,
+    report: AcquireReport,
+    cause?: unknown,
+  ) {
     super('ERR_POOL_ACQUIRE_TIMEOUT', pool, message, cause === undefined ? undefined : { cause })
     this.waitedMillis = waitedMillis
     this.stallMillis = stallMillis

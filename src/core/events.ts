@@ -30,9 +30,18 @@ export interface PoolEvents {
   createStarted: ResourceEvent & { readonly attempt: number }
   /** A create has succeeded. */
   created: ResourceEvent & { readonly durationMillis: number }
-  createFailed: ResourceEvent & { readonly durationMillis: number; readonly failure: FailureClass; readonly error: unknown }
+  createFailed: ResourceEvent & {
+    readonly durationMillis: number
+    readonly failure: FailureClass
+    readonly error: unknown
+  }
   /** A resource is closed. */
-  destroyed: ResourceEvent & { readonly reason: DestroyReason; readonly ageMillis: number; readonly uses: number; readonly error?: unknown }
+  destroyed: ResourceEvent & {
+    readonly reason: DestroyReason
+    readonly ageMillis: number
+    readonly uses: number
+    readonly error?: unknown
+  }
   /** Someone asks for a resource. */
   acquireStarted: { readonly pool: string; readonly label: string | undefined }
   acquireFailed: {
@@ -61,7 +70,12 @@ export interface PoolEvents {
   /** Every lease belongs to a `use` callback that itself waits for this pool. */
   deadlock: { readonly pool: string; readonly holders: readonly LeaseInfo[] }
   /** All resources of the generation will be replaced. */
-  invalidated: { readonly pool: string; readonly generation: number; readonly reason: string; readonly automatic: boolean }
+  invalidated: {
+    readonly pool: string
+    readonly generation: number
+    readonly reason: string
+    readonly automatic: boolean
+  }
   /** The server takes no more connections; the pool makes do with `limit` for a while. */
   saturated: { readonly pool: string; readonly limit: number }
   /** The server cannot be reached; one probe at a time from now on. */
@@ -138,7 +152,10 @@ export class Events {
 
   constructor(pool: string) {
     this.#pool = pool
-    this.#channels = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, eventChannel(name)])) as Record<PoolEventName, Channel>
+    this.#channels = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, eventChannel(name)])) as Record<
+      PoolEventName,
+      Channel
+    >
   }
 
   /** Tells whether anybody would hear of the event. Asked before its payload is made: unheard events cost nothing. */

@@ -12,16 +12,7 @@
  * | `query` | an error of the borrower's work; the resource is fine |
  */
 export type FailureClass =
-  | 'disconnect'
-  | 'restart'
-  | 'role-change'
-  | 'saturated'
-  | 'auth'
-  | 'tls'
-  | 'dns'
-  | 'config'
-  | 'timeout'
-  | 'query'
+  'disconnect' | 'restart' | 'role-change' | 'saturated' | 'auth' | 'tls' | 'dns' | 'config' | 'timeout' | 'query'
 
 /**
  * Why a resource was destroyed.

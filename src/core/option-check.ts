@@ -33,7 +33,9 @@ export function describeRule(rule: OptionRule): string {
 function obeys(value: unknown, rule: OptionRule): boolean {
   switch (rule.type) {
     case 'integer':
-      return (Number.isInteger(value) && (value as number) >= rule.min) || (rule.infinity === true && value === Infinity)
+      return (
+        (Number.isInteger(value) && (value as number) >= rule.min) || (rule.infinity === true && value === Infinity)
+      )
     case 'duration':
       if (typeof value !== 'number' || Number.isNaN(value)) return false
       if (value === Infinity) return rule.infinity === true

@@ -128,7 +128,9 @@ const HOOK_NAMES = ['onCreate', 'beforeAcquire', 'afterRelease']
 
 /** {@link PoolOptions} with every default filled in. */
 export type ResolvedOptions<T = unknown> = {
-  readonly [K in keyof Required<PoolOptions<T>>]: K extends 'label' | 'hooks' ? PoolOptions<T>[K] : Exclude<PoolOptions<T>[K], undefined>
+  readonly [K in keyof Required<PoolOptions<T>>]: K extends 'label' | 'hooks'
+    ? PoolOptions<T>[K]
+    : Exclude<PoolOptions<T>[K], undefined>
 }
 
 /**
@@ -144,7 +146,12 @@ export function resolveOptions<T>(kind: string, given: PoolOptions<T>): Resolved
     checkOption(name, option, value, rule)
   }
   for (const hook of Object.keys(given.hooks ?? {})) {
-    if (!HOOK_NAMES.includes(hook)) throw unknownOption(name, `hooks.${hook}`, HOOK_NAMES.map((known) => `hooks.${known}`))
+    if (!HOOK_NAMES.includes(hook))
+      throw unknownOption(
+        name,
+        `hooks.${hook}`,
+        HOOK_NAMES.map((known) => `hooks.${known}`),
+      )
   }
   const leakThresholdMillis = given.leakThresholdMillis ?? Infinity
   const max = given.max ?? 10
@@ -188,10 +195,17 @@ export function resolveOptions<T>(kind: string, given: PoolOptions<T>): Resolved
 }
 
 /** @throws {OptionError} when `min` or `minIdle` does not fit into `max` */
-export function checkSizes(pool: string, sizes: { readonly max: number; readonly min: number; readonly minIdle: number }): void {
+export function checkSizes(
+  pool: string,
+  sizes: { readonly max: number; readonly min: number; readonly minIdle: number },
+): void {
   for (const option of ['min', 'minIdle'] as const) {
     if (sizes[option] > sizes.max) {
-      throw new OptionError(pool, option, `Expected \`${option}\` to be at most \`max\` (${sizes.max}), got ${sizes[option]}`)
+      throw new OptionError(
+        pool,
+        option,
+        `Expected \`${option}\` to be at most \`max\` (${sizes.max}), got ${sizes[option]}`,
+      )
     }
   }
 }

@@ -6,6 +6,14 @@ export interface LeaseInfo {
   readonly stack: string | undefined
 }
 
+export function leaseInfo(
+  holder: { readonly label: string | undefined; readonly stack: string | undefined },
+  since: number,
+  now: number,
+): LeaseInfo {
+  return { label: holder.label, heldMillis: Math.max(0, now - since), stack: holder.stack }
+}
+
 /** The probable cause of a timeout. */
 export type Diagnosis =
   | 'event-loop-blocked'
@@ -39,9 +47,11 @@ const ADVICE: Readonly<Record<Diagnosis, string>> = {
   'event-loop-blocked': 'the event loop was blocked; look for synchronous work or a starved CPU',
   suspended: 'the pool is suspended; call resume()',
   'server-down': 'the server cannot be reached; see the cause of this error',
-  'nested-acquire': 'nested acquire: every lease belongs to a callback that waits for this pool; pass the resource on instead of acquiring again',
+  'nested-acquire':
+    'nested acquire: every lease belongs to a callback that waits for this pool; pass the resource on instead of acquiring again',
   'server-saturated': 'the server takes no more connections; lower `max` or raise the limit of the server',
-  'leak-suspected': 'leak suspected: leases are out far longer than usual; set `leakThresholdMillis` to see who holds them',
+  'leak-suspected':
+    'leak suspected: leases are out far longer than usual; set `leakThresholdMillis` to see who holds them',
   'create-slow': 'creating a resource takes longer than this caller could wait',
   'pool-too-small': 'the pool is too small for the load, or the work on a lease too slow',
 }
@@ -61,14 +71,22 @@ function firstFrame(stack: string | undefined): string | undefined {
 }
 
 /** The message of an acquire that timed out: which pool, what happened, the numbers, who holds, what to look at. */
-export function timeoutMessage(pool: string, kind: string, waitedMillis: number, stallMillis: number, report: AcquireReport): string {
+export function timeoutMessage(
+  pool: string,
+  kind: string,
+  waitedMillis: number,
+  stallMillis: number,
+  report: AcquireReport,
+): string {
   const counts = `total=${report.total} used=${report.used} idle=${report.idle} creating=${report.creating} waiting=${report.waiting} max=${report.max}`
   const parts = [`pool "${pool}": no ${kind} resource within ${formatMillis(waitedMillis)} (${counts})`]
   const [longest] = report.longest
   if (longest !== undefined) {
     const label = longest.label === undefined ? '' : ` by "${longest.label}"`
     const frame = firstFrame(longest.stack)
-    parts.push(`longest lease held for ${formatMillis(longest.heldMillis)}${label}${frame === undefined ? '' : `, acquired at ${frame}`}`)
+    parts.push(
+      `longest lease held for ${formatMillis(longest.heldMillis)}${label}${frame === undefined ? '' : `, acquired at ${frame}`}`,
+    )
   }
   if (stallMillis > 0) parts.push(`deadline extended by ${formatMillis(stallMillis)} because the event loop stalled`)
   parts.push(`probable cause: ${ADVICE[report.diagnosis]}`)

@@ -1,5 +1,5 @@
 import type { DestroyReason } from './factory.ts'
-import type { HistogramSnapshot } from './histogram.ts'
+import type { Histogram, HistogramSnapshot } from './histogram.ts'
 import type { PoolState } from './lifecycle.ts'
 
 /**
@@ -91,5 +91,78 @@ export class Counters {
     interrupted: 0,
     late: 0,
     close: 0,
+  }
+}
+
+/** What a snapshot is taken of. */
+export interface Watched {
+  readonly name: string
+  readonly state: PoolState
+  readonly factory: { readonly kind: string }
+  readonly sizes: { readonly min: number; readonly max: number }
+  readonly clock: { now(): number }
+  readonly counters: Counters
+  readonly inventory: {
+    readonly idle: number
+    readonly leased: number
+    readonly maintaining: number
+    readonly closing: number
+    readonly creating: number
+    readonly zombies: number
+    readonly open: number
+    readonly leases: number
+    readonly generation: number
+  }
+  readonly queue: { readonly size: number; oldest(): { readonly queuedAt: number } | undefined }
+  readonly load: { readonly waitTimes: Histogram; readonly useTimes: Histogram }
+  readonly opener: { readonly createTimes: Histogram }
+}
+
+export function snapshot({
+  name,
+  state,
+  factory,
+  sizes,
+  clock,
+  counters,
+  inventory,
+  queue,
+  load,
+  opener,
+}: Watched): PoolStats {
+  const oldest = queue.oldest()
+  return {
+    name,
+    kind: factory.kind,
+    state,
+    total: inventory.open,
+    idle: inventory.idle,
+    used: inventory.leased,
+    maintaining: inventory.maintaining,
+    closing: inventory.closing,
+    creating: inventory.creating,
+    zombies: inventory.zombies,
+    waiting: queue.size,
+    oldestWaiterMillis: oldest === undefined ? 0 : Math.max(0, clock.now() - oldest.queuedAt),
+    min: sizes.min,
+    max: sizes.max,
+    utilization: inventory.leased / sizes.max,
+    leases: inventory.leases,
+    requested: counters.requested,
+    acquired: counters.acquired,
+    acquiredAfterWait: counters.acquiredAfterWait,
+    timedOut: counters.timedOut,
+    aborted: counters.aborted,
+    refused: counters.refused,
+    failed: counters.failed,
+    created: counters.created,
+    createErrors: counters.createErrors,
+    destroyed: { ...counters.destroyed },
+    leaks: counters.leaks,
+    deadlocks: counters.deadlocks,
+    generation: inventory.generation,
+    wait: load.waitTimes.snapshot(counters.acquired - counters.acquiredAfterWait),
+    use: load.useTimes.snapshot(),
+    create: opener.createTimes.snapshot(),
   }
 }

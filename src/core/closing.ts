@@ -1,0 +1,137 @@
+import type { CloseReport } from './close-report.ts'
+import type { PoolContext } from './context.ts'
+import { Deadline } from './deadlines.ts'
+import { PoolClosedError } from './errors.ts'
+import type { Inventory } from './inventory.ts'
+import { IDLE } from './lifecycle.ts'
+import type { CloseOptions } from './managed-pool.ts'
+import type { Opener } from './opener.ts'
+import type { LeaseInfo } from './report.ts'
+import type { WaitQueue } from './wait-queue.ts'
+import type { WaitingRoom } from './waiting-room.ts'
+
+class GraceTime extends Deadline {
+  readonly #end: () => void
+  constructor(dueAt: number, end: () => void) {
+    super(dueAt, true)
+    this.#end = end
+  }
+  override expire(): void {
+    this.#end()
+  }
+}
+
+/** Called with the pool in a consistent state. */
+export interface ClosingHost {
+  /** Takes every lease away and destroys what was held. */
+  takeAllAway(): void
+  /** Nothing is left. */
+  closed(report: CloseReport): void
+}
+
+/**
+ * Closes a pool: who waits already is served within the grace time (or rejected), leases get the grace time, idle
+ * resources end in order at once; then the rest is destroyed and reported with its holders.
+ */
+export class Closing<T> {
+  readonly #context: PoolContext<T>
+  readonly #inventory: Inventory<T>
+  readonly #opener: Opener<T>
+  readonly #queue: WaitQueue<T>
+  readonly #room: WaitingRoom<T>
+  readonly #host: ClosingHost
+  readonly #startedAt: number
+  readonly #grace: GraceTime
+  readonly #destroyedBefore: number
+  readonly promise: Promise<CloseReport>
+  #resolve!: (report: CloseReport) => void
+  #holders: readonly LeaseInfo[] = []
+  #rejected = 0
+  #pendingCreates = 0
+  #over = false
+  #done = false
+
+  constructor(
+    context: PoolContext<T>,
+    inventory: Inventory<T>,
+    opener: Opener<T>,
+    queue: WaitQueue<T>,
+    room: WaitingRoom<T>,
+    { timeoutMillis = 10_000, waiters = 'serve' }: CloseOptions,
+    host: ClosingHost,
+  ) {
+    this.#context = context
+    this.#inventory = inventory
+    this.#opener = opener
+    this.#queue = queue
+    this.#room = room
+    this.#host = host
+    this.#startedAt = context.clock.now()
+    this.#destroyedBefore = this.#destroyed()
+    this.promise = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    this.#grace = new GraceTime(this.#startedAt + timeoutMillis, () => {
+      this.#endGrace()
+    })
+    context.deadlines.add(this.#grace, false)
+    if (waiters === 'reject') this.#rejectWaiters()
+  }
+
+  /** Part of the pool's dispatch: ends what nobody needs, and notices when nothing is left. */
+  proceed(): void {
+    if (this.#done) return
+    if (this.#queue.size === 0) this.#endIdle()
+    const { leased, maintaining, open } = this.#inventory
+    if (!this.#over && this.#queue.size + leased + maintaining === 0) this.#endGrace()
+    if (this.#over && open === 0) this.#finish()
+  }
+
+  #endIdle(): void {
+    for (const entry of this.#inventory.entries()) {
+      if (entry.state === IDLE) this.#inventory.destroy(entry, 'close')
+    }
+  }
+
+  #endGrace(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#context.deadlines.remove(this.#grace)
+    this.#rejectWaiters()
+    this.#holders = this.#room.holders(this.#context.clock.now())
+    this.#pendingCreates = this.#inventory.creating + this.#inventory.zombies
+    this.#opener.cancelAll()
+    if (this.#inventory.leased > 0) this.#host.takeAllAway()
+    this.#endIdle()
+    this.#context.changed()
+  }
+
+  #rejectWaiters(): void {
+    this.#rejected += this.#queue.size
+    this.#room.failAll('refused', () => closedError(this.#context.options.name))
+  }
+
+  #destroyed(): number {
+    return Object.values(this.#context.counters.destroyed).reduce((sum, count) => sum + count, 0)
+  }
+
+  #finish(): void {
+    this.#done = true
+    const forced = this.#holders.length
+    const report: CloseReport = {
+      pool: this.#context.options.name,
+      closed: Math.max(0, this.#destroyed() - this.#destroyedBefore - forced),
+      forced,
+      pendingCreates: this.#pendingCreates,
+      rejected: this.#rejected,
+      holders: this.#holders,
+      durationMillis: this.#context.clock.now() - this.#startedAt,
+    }
+    this.#host.closed(report)
+    this.#resolve(report)
+  }
+}
+
+export function closedError(pool: string): PoolClosedError {
+  return new PoolClosedError(pool, `pool "${pool}" is closed`)
+}

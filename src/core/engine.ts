@@ -1,0 +1,516 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { Closing, closedError } from './closing.ts'
+import type { CloseReport } from './close-report.ts'
+import type { PoolContext } from './context.ts'
+import { Deadlines } from './deadlines.ts'
+import type { Entry } from './entry.ts'
+import { CreateError, PoolDownError } from './errors.ts'
+import { Events } from './events.ts'
+import type { FailureClass, ResourceFactory } from './factory.ts'
+import { Inventory } from './inventory.ts'
+import { leaseAccess, type Holder, type Lease, type Lender, type Slot } from './lease.ts'
+import { assertPoolMove, CREATING, IDLE, LEASED, type PoolState } from './lifecycle.ts'
+import { Load } from './load.ts'
+import type { CloseOptions } from './managed-pool.ts'
+import { Opener } from './opener.ts'
+import { checkSizes, POOL_OPTION_RULES, type ResolvedOptions } from './options.ts'
+import { checkOption } from './option-check.ts'
+import { Passage } from './passage.ts'
+import { Readiness } from './readiness.ts'
+import { classify, reportFailure } from './steps.ts'
+import { Counters } from './stats.ts'
+import { Suspicion } from './suspicion.ts'
+import { Upkeep } from './upkeep.ts'
+import { WaitQueue } from './wait-queue.ts'
+import { WaitingRoom, type AcquireRequest } from './waiting-room.ts'
+
+/**
+ * The one loop that moves a pool, and the parts that it moves. Every event (acquire, release, a create or check done,
+ * lost, timer, abort, resize, invalidate, suspend, close) only changes state and then calls {@link changed}; nothing
+ * else matches waiters with resources or decides what to open and what to end.
+ */
+export class Engine<T> implements PoolContext<T>, Lender<T> {
+  readonly factory: ResourceFactory<T>
+  readonly options: ResolvedOptions<T>
+  readonly sizes: { min: number; max: number; minIdle: number }
+  readonly clock: ResolvedOptions['clock']
+  readonly events: Events
+  readonly counters = new Counters()
+  readonly deadlines: Deadlines
+  readonly detached: <R>(fn: () => R) => R = AsyncLocalStorage.snapshot()
+  readonly name: string
+
+  readonly inventory: Inventory<T>
+  readonly queue = new WaitQueue<T>()
+  readonly load = new Load()
+  readonly opener: Opener<T>
+  readonly room: WaitingRoom<T>
+  readonly readiness: Readiness<T>
+  readonly #suspicion: Suspicion<T>
+  readonly #passage: Passage<T>
+  readonly #upkeep: Upkeep<T>
+  #closing: Closing<T> | undefined
+  #state: PoolState = 'open'
+  #pausedAt = 0
+  #dispatching = false
+  #again = false
+
+  constructor(factory: ResourceFactory<T>, options: ResolvedOptions<T>) {
+    this.factory = factory
+    this.options = options
+    this.name = options.name
+    this.sizes = { min: options.min, max: options.max, minIdle: options.minIdle }
+    this.clock = options.clock
+    this.events = new Events(options.name)
+    this.deadlines = new Deadlines(this.clock, this.detached)
+    this.inventory = new Inventory<T>(this)
+    const { inventory, queue, load } = this
+    this.opener = new Opener(this, inventory, queue, {
+      opened: (entry) => this.#opened(entry),
+      createFailed: () => this.#createFailed(),
+      lost: (entry, error) => this.#lost(entry, error),
+      get meanUseMillis() {
+        return load.meanUseMillis
+      },
+    })
+    this.room = new WaitingRoom(this, inventory, queue, this.opener.recovery, load)
+    this.readiness = new Readiness(this, inventory, this.opener)
+    this.#suspicion = new Suspicion(this, inventory, {
+      invalidate: (reason, automatic) => this.invalidate(reason, automatic),
+      checked: (entry) => this.#passed(entry),
+    })
+    this.#passage = new Passage(this, inventory, this.#suspicion, { passed: (entry) => this.#passed(entry) })
+    this.#upkeep = new Upkeep(this, inventory, this.opener, this.#suspicion, {
+      takeAway: (entry, holder, reason) => this.#takeAway(entry, holder, reason),
+    })
+  }
+
+  get state(): PoolState {
+    return this.#state
+  }
+
+  // ── the loop ──
+
+  /** Not re-entrant: a change that a step of the loop causes makes the loop go round once more. */
+  changed(): void {
+    if (this.#dispatching) {
+      this.#again = true
+      return
+    }
+    this.#dispatching = true
+    do {
+      this.#again = false
+      if (this.queue.size > 0) this.#match()
+      this.#grow()
+      this.#closing?.proceed()
+      if (this.readiness.awaited) this.readiness.check()
+    } while (this.#again)
+    this.#dispatching = false
+    if (this.events.pending) this.events.flush()
+  }
+
+  /** Gives what is free to those who wait. */
+  #match(): void {
+    if (this.#state === 'suspended') return
+    const now = this.clock.turnNow()
+    for (let waiter = this.room.next(now); waiter !== undefined; waiter = this.room.next(now)) {
+      const entry = this.#takeReady(now)
+      if (entry === undefined) return
+      this.room.leave(waiter, now)
+      this.counters.acquiredAfterWait++
+      const waitedMillis = Math.max(0, now - waiter.queuedAt)
+      this.load.waitTimes.record(waitedMillis)
+      waiter.resolve(this.#lend(entry, now, waiter.label, waiter.stack, waitedMillis))
+    }
+  }
+
+  /** The next resource that may be handed out. What must be checked first is checked, what is over is ended. */
+  #takeReady(now: number): Entry<T> | undefined {
+    const { inventory } = this
+    for (let entry = inventory.available.peek(); entry !== undefined; entry = inventory.available.peek()) {
+      const defect = inventory.defect(entry, now)
+      if (defect !== undefined) {
+        if (entry.leases > 0) inventory.available.remove(entry)
+        else inventory.destroy(entry, defect)
+      } else if (inventory.needsValidation(entry, now)) {
+        if (this.opener.comingBack(now) >= this.queue.size) return undefined
+        this.#suspicion.check(entry)
+      } else if (this.#passage.needsPreparing(entry)) {
+        if (this.opener.comingBack(now) >= this.queue.size) return undefined
+        this.#passage.prepare(entry)
+      } else {
+        return entry
+      }
+    }
+    return undefined
+  }
+
+  #grow(): void {
+    const { inventory, opener, sizes } = this
+    if (this.#state === 'suspended' || this.#state === 'closed') return
+    if (this.#state === 'closing' && this.queue.size === 0) return
+    if (opener.recovery.probing && this.#state === 'open' && inventory.alive + inventory.creating === 0) this.#pause()
+    const full = inventory.open + inventory.creating >= sizes.max + this.options.maxOverflow
+    const filled =
+      this.queue.size === 0 &&
+      (!opener.started ||
+        (inventory.alive + inventory.creating >= sizes.min &&
+          sizes.minIdle + opener.wantedReady + opener.replacing === 0)) &&
+      !opener.recovery.probing
+    if (!full && !filled) opener.grow(this.clock.turnNow())
+  }
+
+  // ── acquire ──
+
+  /** A lease of what is free at once: nobody waits, and the resource needs no check. */
+  lendNow(label: string | undefined, stack: Error | undefined): Lease<T> | undefined {
+    if (this.queue.size > 0 || this.#state !== 'open') return undefined
+    const now = this.clock.turnNow()
+    if (now > this.#upkeep.overdueAt) this.#upkeep.lookForFreeze(now)
+    const { inventory } = this
+    for (let entry = inventory.available.peek(); entry !== undefined; entry = inventory.available.peek()) {
+      if (inventory.defect(entry, now) === undefined) {
+        if (inventory.needsValidation(entry, now) || this.#passage.needsPreparing(entry)) return undefined
+        return this.#lend(entry, now, label, stack, 0)
+      }
+      if (entry.leases > 0) inventory.available.remove(entry)
+      else inventory.destroy(entry, inventory.defect(entry, now) ?? 'stale')
+    }
+    return undefined
+  }
+
+  /** Queues a caller for whom nothing is free at once; rejects one who cannot be served. */
+  wait(request: AcquireRequest): Promise<Lease<T>> {
+    this.opener.started = true
+    try {
+      this.#refuse()
+      const { promise } = this.room.enter(request)
+      this.changed()
+      return promise
+    } catch (error) {
+      const reason = error instanceof CreateError || error instanceof PoolDownError ? 'failed' : 'refused'
+      this.room.refused(reason, request.label, error)
+      this.changed()
+      return Promise.reject(error as Error)
+    }
+  }
+
+  /** @throws what a caller is told who need not wait for it */
+  #refuse(): void {
+    if (this.#state === 'closing' || this.#state === 'closed') throw closedError(this.name)
+    const { recovery } = this.opener
+    if (!recovery.probing || this.inventory.alive > 0 || this.clock.now() >= recovery.nextAttemptAt) return
+    if (recovery.hopeless) throw this.#createError()
+    if (this.options.failFastWhenDown && this.#state === 'paused') throw this.#downError()
+  }
+
+  #createError(): CreateError {
+    const { lastError, lastFailure } = this.opener.recovery
+    const message = `pool "${this.name}": no ${this.factory.kind} resource can be created (${lastFailure ?? 'unknown'}); see the cause of this error`
+    return new CreateError(this.name, message, lastError)
+  }
+
+  #downError(): PoolDownError {
+    const { lastError, nextAttemptAt } = this.opener.recovery
+    const retryAfterMillis = Math.max(0, Math.ceil(nextAttemptAt - this.clock.now()))
+    const message = `pool "${this.name}": the server cannot be reached, the next probe is due in ${retryAfterMillis} ms; see the cause of this error`
+    return new PoolDownError(this.name, message, retryAfterMillis, lastError)
+  }
+
+  #lend(
+    entry: Entry<T>,
+    now: number,
+    label: string | undefined,
+    stack: Error | undefined,
+    waitedMillis: number,
+  ): Lease<T> {
+    this.inventory.lend(entry)
+    const lease = leaseAccess.create<T>(this, entry, label, stack)
+    entry.take(lease, now)
+    entry.prepared = false
+    this.inventory.lent(entry)
+    this.counters.acquired++
+    if (this.events.heard('acquired')) {
+      this.events.queue('acquired', {
+        pool: this.name,
+        resourceId: entry.id,
+        generation: entry.generation,
+        label,
+        durationMillis: waitedMillis,
+      })
+    }
+    return lease
+  }
+
+  // ── release ──
+
+  released(slot: Slot<T>, lease: Lease<T>, error: unknown): void {
+    const entry = slot as Entry<T> // only this engine makes its leases, and only of entries
+    const now = this.#giveBack(entry, lease, error)
+    if (error === undefined || error === null || error === false) {
+      entry.provenAt = now
+      this.#settle(entry, now, this.#isBroken(entry, undefined))
+    } else {
+      const failure = classify(this, error, 'query')
+      this.#settle(
+        entry,
+        now,
+        this.#isBroken(entry, error) || (this.factory.isBroken === undefined && failure !== 'query'),
+      )
+      this.#suspicion.noteFailure(entry, failure)
+    }
+    this.changed()
+  }
+
+  discarded(slot: Slot<T>, lease: Lease<T>, reason: unknown): void {
+    const entry = slot as Entry<T>
+    this.#giveBack(entry, lease, reason)
+    entry.broken = true
+    if (entry.leases === 0) this.inventory.destroy(entry, 'released', reason)
+    this.changed()
+  }
+
+  #giveBack(entry: Entry<T>, lease: Lease<T>, error: unknown): number {
+    const now = this.clock.turnNow()
+    const since = entry.giveBack(lease)
+    const useMillis = Math.max(0, now - since)
+    this.inventory.givenBack(entry)
+    this.load.record(useMillis)
+    this.#upkeep.returned(entry, lease, since)
+    if (this.events.heard('released')) {
+      const { label } = leaseAccess.holder(lease)
+      this.events.queue('released', {
+        pool: this.name,
+        resourceId: entry.id,
+        generation: entry.generation,
+        label,
+        useMillis,
+        ...(error === undefined ? {} : { error }),
+      })
+    }
+    return now
+  }
+
+  #isBroken(entry: Entry<T>, error: unknown): boolean {
+    if (entry.broken || this.factory.isBroken === undefined) return entry.broken
+    try {
+      return this.factory.isBroken(entry.resource as T, error)
+    } catch (thrown) {
+      reportFailure(this, 'isBroken', thrown)
+      return true
+    }
+  }
+
+  /** What becomes of a resource that lost a lease. */
+  #settle(entry: Entry<T>, now: number, broken: boolean): void {
+    if (entry.leases > 0) {
+      if (broken) entry.broken = true
+      else if (this.inventory.defect(entry, now) === undefined) this.inventory.available.add(entry)
+    } else if (broken) {
+      this.inventory.destroy(entry, entry.broken ? 'lost' : 'broken')
+    } else if (!this.#retire(entry, now)) {
+      this.#passage.released(entry)
+    }
+  }
+
+  /** Ends a resource that may not, or need not, go on. */
+  #retire(entry: Entry<T>, now: number): boolean {
+    const { inventory, options, sizes } = this
+    const waiting = this.queue.size > 0
+    const alive = inventory.alive + (entry.state === CREATING ? 1 : 0)
+    const defect = inventory.defect(entry, now)
+    if (defect !== undefined) inventory.destroy(entry, defect)
+    else if (entry.uses >= options.maxUses) inventory.destroy(entry, 'uses')
+    else if (this.#state === 'closing' && !waiting) inventory.destroy(entry, 'close')
+    else if (alive > sizes.max + (waiting ? options.maxOverflow : 0)) inventory.destroy(entry, 'surplus')
+    else if (
+      options.idleTimeoutMillis === 0 &&
+      !waiting &&
+      alive > Math.max(sizes.min, sizes.minIdle, this.opener.wantedReady)
+    )
+      inventory.destroy(entry, 'idle')
+    else return false
+    return true
+  }
+
+  // ── what the parts report ──
+
+  #opened(entry: Entry<T>): void {
+    const { clock, options } = this
+    entry.expiresAt = entry.createdAt + options.maxLifetimeMillis * (0.75 + 0.25 * options.random())
+    if (this.#state === 'paused') this.#resumeFromPause()
+    this.#upkeep.start()
+    if (!this.#retire(entry, clock.turnNow())) this.#passage.created(entry)
+    this.changed()
+  }
+
+  /** The entry went through what it must between two borrowers. */
+  #passed(entry: Entry<T>): void {
+    const now = this.clock.turnNow()
+    if (!this.#retire(entry, now)) this.inventory.makeAvailable(entry, now, false)
+    this.changed()
+  }
+
+  #createFailed(): void {
+    const { recovery } = this.opener
+    if (recovery.probing && this.inventory.alive + this.inventory.creating === 0) {
+      if (this.#state === 'open') this.#pause()
+      if (recovery.hopeless) this.room.failAll('failed', () => this.#createError())
+      else if (this.options.failFastWhenDown) this.room.failAll('failed', () => this.#downError())
+      if (recovery.hopeless) this.readiness.fail(() => this.#createError())
+    }
+    this.changed()
+  }
+
+  #lost(entry: Entry<T>, error: unknown): void {
+    const failure: FailureClass = error === undefined ? 'disconnect' : classify(this, error, 'disconnect')
+    if (entry.state === IDLE) this.inventory.destroy(entry, 'lost', error)
+    this.#suspicion.noteFailure(entry, failure)
+    this.changed()
+  }
+
+  #takeAway(entry: Entry<T>, holder: Holder<T>, reason: 'overused' | 'abandoned' | 'interrupted' | 'close'): void {
+    const lease = holder.lease()
+    if (lease === undefined) {
+      entry.giveUp(holder)
+    } else {
+      leaseAccess.takeAway(lease, new Error(TAKEN_AWAY[reason]))
+      entry.giveBack(lease)
+      this.#upkeep.forget(lease)
+    }
+    this.inventory.givenBack(entry)
+    entry.broken = true
+    if (entry.leases === 0) this.inventory.destroy(entry, reason)
+    this.changed()
+  }
+
+  // ── on request ──
+
+  /** Validates one idle resource, where the adapter can; false when it fails or takes longer. */
+  probeIdle(timeoutMillis: number): Promise<boolean> {
+    const entry = this.inventory.available.coldest()
+    if (entry?.state !== IDLE || this.factory.validate === undefined) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = this.clock.setTimer(() => resolve(false), timeoutMillis)
+      this.#suspicion.check(
+        entry,
+        (failure) => {
+          timer.cancel()
+          resolve(failure === undefined)
+          if (failure !== undefined) this.#suspicion.noteFailure(entry, failure)
+        },
+        true,
+      )
+    })
+  }
+
+  invalidate(reason: string, automatic: boolean, spreadMillis = 0, interruptInUse = false): void {
+    const { inventory, events } = this
+    const now = this.clock.now()
+    if (spreadMillis > 0) {
+      for (const entry of inventory.entries()) {
+        entry.expiresAt = Math.min(entry.expiresAt, now + spreadMillis * this.options.random())
+      }
+    } else {
+      inventory.generation++
+      inventory.suspectSince = -Infinity
+      if (events.heard('invalidated')) {
+        events.queue('invalidated', { pool: this.name, generation: inventory.generation, reason, automatic })
+      }
+      for (const entry of inventory.entries()) if (entry.state === IDLE) inventory.destroy(entry, 'stale')
+    }
+    if (interruptInUse) this.#takeAllAway('interrupted')
+    this.changed()
+  }
+
+  #takeAllAway(reason: 'interrupted' | 'close'): void {
+    for (const entry of this.inventory.entries()) {
+      if (entry.state !== LEASED) continue
+      for (const { holder } of entry.holdings()) this.#takeAway(entry, holder, reason)
+    }
+  }
+
+  suspend(): void {
+    if (this.#state !== 'open' && this.#state !== 'paused') return
+    this.#setState('suspended')
+    if (this.events.heard('suspended')) this.events.queue('suspended', { pool: this.name, suspended: true })
+    this.changed()
+  }
+
+  resume(): void {
+    if (this.#state !== 'suspended') return
+    const down = this.opener.recovery.probing && this.inventory.alive === 0
+    this.#setState(down ? 'paused' : 'open')
+    if (this.events.heard('suspended')) this.events.queue('suspended', { pool: this.name, suspended: false })
+    this.changed()
+  }
+
+  resize({ min = this.sizes.min, max = this.sizes.max }: { min?: number; max?: number }): void {
+    checkOption(this.name, 'min', min, POOL_OPTION_RULES.min)
+    checkOption(this.name, 'max', max, POOL_OPTION_RULES.max)
+    checkSizes(this.name, { min, max, minIdle: this.sizes.minIdle })
+    this.sizes.min = min
+    this.sizes.max = max
+    const { inventory } = this
+    for (let entry = inventory.available.coldest(); entry !== undefined && inventory.alive > max;) {
+      const warmer = inventory.available.warmer(entry)
+      inventory.destroy(entry, 'surplus')
+      entry = warmer
+    }
+    if (this.events.heard('resized')) this.events.queue('resized', { pool: this.name, min, max })
+    this.changed()
+  }
+
+  close(options: CloseOptions): Promise<CloseReport> {
+    if (this.#closing === undefined) {
+      this.#setState('closing')
+      this.readiness.fail(() => closedError(this.name))
+      this.#closing = new Closing(this, this.inventory, this.opener, this.queue, this.room, options, {
+        takeAllAway: () => this.#takeAllAway('close'),
+        closed: (report) => this.#closed(report),
+      })
+      this.changed()
+    }
+    return this.#closing.promise
+  }
+
+  #closed(report: CloseReport): void {
+    this.#setState('closed')
+    this.#upkeep.stop()
+    this.opener.stop()
+    this.deadlines.stop()
+    this.events.queue('closed', report)
+    this.events.flush()
+    this.events.clear()
+  }
+
+  // ── the state ──
+
+  #setState(to: PoolState): void {
+    assertPoolMove(this.#state, to)
+    this.#state = to
+    this.room.state = to
+  }
+
+  #pause(): void {
+    this.#setState('paused')
+    this.#pausedAt = this.clock.now()
+    const { lastError, lastFailure = 'disconnect' } = this.opener.recovery
+    if (this.events.heard('paused'))
+      this.events.queue('paused', { pool: this.name, failure: lastFailure, error: lastError })
+  }
+
+  #resumeFromPause(): void {
+    this.#setState('open')
+    const pausedMillis = this.clock.now() - this.#pausedAt
+    if (this.events.heard('resumed'))
+      this.events.queue('resumed', { pool: this.name, pausedMillis, attempts: this.opener.recovery.attempts })
+  }
+}
+
+const TAKEN_AWAY = {
+  overused: 'it was out longer than `maxUseMillis`',
+  abandoned: 'it was garbage-collected without a release',
+  interrupted: 'the pool was invalidated with `interruptInUse`',
+  close: 'the pool closed, and its grace time was over',
+} as const

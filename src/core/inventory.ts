@@ -1,0 +1,183 @@
+import type { PoolContext } from './context.ts'
+import { Entry } from './entry.ts'
+import type { DestroyReason } from './factory.ts'
+import { IdleList, LeastLeased, type Available } from './idle-list.ts'
+import {
+  assertEntryMove,
+  CLOSED,
+  CLOSING,
+  CREATING,
+  IDLE,
+  LEASED,
+  MAINTAINING,
+  ZOMBIE,
+  type EntryState,
+} from './lifecycle.ts'
+import { bounded, reportFailure } from './steps.ts'
+
+/** Every resource of a pool and the state it is in. Nothing else changes a state or a count. */
+export class Inventory<T> {
+  readonly #context: PoolContext<T>
+  readonly #entries = new Set<Entry<T>>()
+  readonly #counts = [0, 0, 0, 0, 0, 0, 0]
+  /** What may be handed out, as far as its place tells; it may still be stale, expired or unproven. */
+  readonly available: Available<T>
+  readonly #multiplexed: boolean
+  #lastId = 0
+  #leases = 0
+  /** Counts bulk invalidations. A resource of an older generation is never handed out. */
+  generation = 0
+  /** Resources that have not shown since then that they work are validated before their next use. */
+  suspectSince = -Infinity
+
+  constructor(context: PoolContext<T>) {
+    this.#context = context
+    const { order, maxLeasesPerResource } = context.options
+    this.#multiplexed = maxLeasesPerResource > 1
+    this.available = this.#multiplexed ? new LeastLeased(order) : new IdleList(order)
+  }
+
+  get creating(): number {
+    return this.#count(CREATING)
+  }
+  get idle(): number {
+    return this.#count(IDLE)
+  }
+  get leased(): number {
+    return this.#count(LEASED)
+  }
+  get maintaining(): number {
+    return this.#count(MAINTAINING)
+  }
+  get closing(): number {
+    return this.#count(CLOSING)
+  }
+  get zombies(): number {
+    return this.#count(ZOMBIE)
+  }
+  /** Open and in working order, as far as is known. */
+  get alive(): number {
+    return this.idle + this.leased + this.maintaining
+  }
+  /** Open on the server, also what is saying goodbye. */
+  get open(): number {
+    return this.alive + this.closing
+  }
+  /** Leases that are out. */
+  get leases(): number {
+    return this.#leases
+  }
+
+  entries(): Iterable<Entry<T>> {
+    return this.#entries
+  }
+
+  #count(state: EntryState): number {
+    return this.#counts[state] as number
+  }
+
+  /** The one place where a resource changes its state. */
+  move(entry: Entry<T>, to: EntryState): void {
+    const from = entry.state
+    assertEntryMove(from, to)
+    this.#counts[from] = this.#count(from) - 1
+    this.#counts[to] = this.#count(to) + 1
+    entry.state = to
+    if (to === CLOSED) this.#entries.delete(entry)
+  }
+
+  /** A new entry, for a create that begins now. */
+  add(now: number): Entry<T> {
+    const entry = new Entry<T>(++this.#lastId, this.generation, now, this.#multiplexed)
+    this.#entries.add(entry)
+    this.#counts[CREATING] = this.creating + 1
+    return entry
+  }
+
+  /** Counts one lease more on the entry, and takes it from the available ones when it is full. */
+  lend(entry: Entry<T>): void {
+    this.available.remove(entry)
+    if (entry.leases === 0) this.move(entry, LEASED)
+    this.#leases++
+  }
+
+  /** After `entry.take`: a multiplexed resource stays available while it has room. */
+  lent(entry: Entry<T>): void {
+    if (this.#multiplexed && entry.leases < this.#context.options.maxLeasesPerResource) this.available.add(entry)
+  }
+
+  /** Counts one lease less on the entry. */
+  givenBack(entry: Entry<T>): void {
+    this.#leases--
+    if (this.#multiplexed) this.available.remove(entry)
+  }
+
+  /** Makes the entry available: as it is, or (where it has no leases) as idle. */
+  makeAvailable(entry: Entry<T>, now: number, cold: boolean): void {
+    if (entry.leases === 0) {
+      this.move(entry, IDLE)
+      if (!cold) entry.idleSince = now
+    }
+    if (cold) this.available.addCold(entry)
+    else this.available.add(entry)
+  }
+
+  /** Takes an idle entry out for a check, a reset or a hook. */
+  startMaintaining(entry: Entry<T>, now: number): void {
+    this.available.remove(entry)
+    this.move(entry, MAINTAINING)
+    entry.maintainedSince = now
+  }
+
+  /** Whether the entry must not be handed out any more, and why. */
+  defect(entry: Entry<T>, now: number): DestroyReason | undefined {
+    if (entry.broken) return 'lost'
+    if (entry.generation !== this.generation) return 'stale'
+    if (entry.expiresAt <= now) return 'lifetime'
+    return undefined
+  }
+
+  /** Whether the entry has to show that it works before it is handed out. */
+  needsValidation(entry: Entry<T>, now: number): boolean {
+    if (this.#context.factory.validate === undefined || entry.leases > 0) return false
+    return now - entry.provenAt > this.#context.options.validateAfterIdleMillis || entry.provenAt < this.suspectSince
+  }
+
+  /**
+   * Ends a resource that nobody holds: it is out of reach at once, and closed after the adapter's goodbye or
+   * `destroyTimeoutMillis`, whichever comes first.
+   */
+  destroy(entry: Entry<T>, reason: DestroyReason, error?: unknown): void {
+    const { counters, options, factory } = this.#context
+    this.available.remove(entry)
+    this.move(entry, CLOSING)
+    bounded<T, void>(
+      this.#context,
+      'destroy',
+      options.destroyTimeoutMillis,
+      () => factory.destroy(entry.resource as T, reason),
+      (outcome) => {
+        if (!outcome.ok) reportFailure(this.#context, 'destroy', outcome.error)
+        this.move(entry, CLOSED)
+        counters.destroyed[reason]++
+        entry.resource = undefined
+        this.#announce(entry, reason, error)
+        this.#context.changed()
+      },
+    )
+  }
+
+  #announce(entry: Entry<T>, reason: DestroyReason, error: unknown): void {
+    const { events, options, clock } = this.#context
+    if (!events.heard('destroyed')) return
+    events.queue('destroyed', {
+      pool: options.name,
+      resourceId: entry.id,
+      generation: entry.generation,
+      reason,
+      ageMillis: clock.turnNow() - entry.createdAt,
+      uses: entry.uses,
+      ...(error === undefined ? {} : { error }),
+    })
+  }
+}

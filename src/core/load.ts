@@ -1,0 +1,76 @@
+import { Histogram } from './histogram.ts'
+
+const SAMPLES = 128
+/** Admission draws no conclusions from fewer leases. */
+const ENOUGH_SAMPLES = 20
+
+/** What the pool has learned about how long callers wait and resources are used. */
+export class Load {
+  readonly useTimes = new Histogram()
+  /** Of those who had to wait. */
+  readonly waitTimes = new Histogram()
+  readonly #recent = new Float64Array(SAMPLES)
+  #recorded = 0
+  /** EWMA, weight 0.1, in milliseconds; unknown before the first release. */
+  meanUseMillis: number | undefined = undefined
+  #medianAt = -1
+  #median = 0
+
+  record(useMillis: number): void {
+    this.useTimes.record(useMillis)
+    this.#recent[this.#recorded++ % SAMPLES] = useMillis
+    this.meanUseMillis =
+      this.meanUseMillis === undefined ? useMillis : this.meanUseMillis + 0.1 * (useMillis - this.meanUseMillis)
+  }
+
+  /** The median of the last 128 use times, in milliseconds; unknown before the 20th. */
+  get medianUseMillis(): number | undefined {
+    if (this.#recorded < ENOUGH_SAMPLES) return undefined
+    // Sorted anew only every 16 leases: under overload this is asked for every newcomer.
+    if (this.#medianAt < 0 || this.#recorded - this.#medianAt >= 16) {
+      const count = Math.min(this.#recorded, SAMPLES)
+      const sorted = this.#recent.slice(0, count).sort()
+      this.#median = sorted[count >> 1] ?? 0
+      this.#medianAt = this.#recorded
+    }
+    return this.#median
+  }
+}
+
+/**
+ * Controlled delay (CoDel: Nichols and Jacobson, RFC 8289), as a queue of callers needs it: whoever waits is fine while
+ * at least one in every interval was served within the target. Otherwise the queue stands, and until it drains those
+ * who have waited twice the target are shed, oldest first.
+ */
+export class ControlledDelay {
+  readonly targetMillis: number
+  readonly intervalMillis: number
+  #intervalEndsAt = -Infinity
+  #leastDelayMillis = Infinity
+  #overloaded = false
+
+  constructor(targetMillis = 100, intervalMillis = 500) {
+    this.targetMillis = targetMillis
+    this.intervalMillis = intervalMillis
+  }
+
+  /** Takes note that somebody was served (or, where nobody is, still waits) after this delay. */
+  note(now: number, delayMillis: number): void {
+    if (delayMillis < this.#leastDelayMillis) this.#leastDelayMillis = delayMillis
+    if (now < this.#intervalEndsAt) return
+    this.#overloaded = this.#intervalEndsAt !== -Infinity && this.#leastDelayMillis > this.targetMillis
+    this.#leastDelayMillis = delayMillis
+    this.#intervalEndsAt = now + this.intervalMillis
+  }
+
+  /** The queue is empty: there is no overload. */
+  noteEmpty(): void {
+    this.#overloaded = false
+    this.#leastDelayMillis = 0
+  }
+
+  /** Whether someone who has waited this long is shed. */
+  sheds(delayMillis: number): boolean {
+    return this.#overloaded && delayMillis > 2 * this.targetMillis
+  }
+}

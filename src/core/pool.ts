@@ -1,0 +1,245 @@
+import { inspect } from 'node:util'
+import type { CloseReport } from './close-report.ts'
+import { Engine } from './engine.ts'
+import { closedError } from './closing.ts'
+import { OptionError } from './errors.ts'
+import type { PoolEventName, PoolEvents } from './events.ts'
+import type { ResourceFactory } from './factory.ts'
+import { checkHealth } from './health-check.ts'
+import { leaseAccess, type Lease } from './lease.ts'
+import type { PoolState } from './lifecycle.ts'
+import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from './managed-pool.ts'
+import { currentScope, runInScope, Scope } from './nesting.ts'
+import { checkOption } from './option-check.ts'
+import { POOL_OPTION_RULES, resolveOptions, type PoolOptions } from './options.ts'
+import { snapshot, type PoolStats } from './stats.ts'
+
+/** The engine of a pool, for the parts of this package that adapt, measure and test it. No public door exports it. */
+export let engineOf: <T>(pool: Pool<T>) => Engine<T>
+
+export interface AcquireOptions {
+  /** Ends the wait: `acquire` rejects with the signal's reason. What was opened for the caller stays in the pool. */
+  signal?: AbortSignal | undefined
+  /** How long to wait, in milliseconds; `0` takes only what is idle now. @defaultValue the pool's `acquireTimeoutMillis` */
+  timeoutMillis?: number | undefined
+  /** An integer; higher ones are served first, though nobody is passed over more than 8 times. @defaultValue 0 */
+  priority?: number | undefined
+  /** Names the lease in errors, leak reports and events. @defaultValue the pool's `label` */
+  label?: string | undefined
+}
+
+export interface ReadyOptions {
+  /** How long to wait, in milliseconds. @defaultValue 10_000 */
+  timeoutMillis?: number | undefined
+}
+
+export interface InvalidateOptions {
+  /** Why, for the `invalidated` event. @defaultValue 'requested' */
+  reason?: string | undefined
+  /** Replaces the resources one after the other over this time, in milliseconds, instead of all at once. @defaultValue 0 */
+  spreadMillis?: number | undefined
+  /** Takes leased resources away from their borrowers too, instead of when they are released. @defaultValue false */
+  interruptInUse?: boolean | undefined
+}
+
+/**
+ * A pool of resources of one kind. Making one opens nothing; the first use does.
+ *
+ * @throws {OptionError} on an unknown or wrong option
+ */
+export class Pool<T> implements ManagedPool, AsyncDisposable {
+  readonly #engine: Engine<T>
+  /** Acquires need nothing but an idle resource: no label to ask for, no stack to keep. */
+  readonly #plain: boolean
+
+  static {
+    engineOf = (pool) => pool.#engine
+  }
+
+  constructor(factory: ResourceFactory<T>, options: PoolOptions<T> = {}) {
+    this.#engine = new Engine(factory, resolveOptions(factory.kind, options))
+    this.#plain = this.#engine.options.label === undefined && !this.#engine.options.trackStacks
+  }
+
+  get name(): string {
+    return this.#engine.name
+  }
+
+  get kind(): string {
+    return this.#engine.factory.kind
+  }
+
+  get state(): PoolState {
+    return this.#engine.state
+  }
+
+  /**
+   * Gets a lease. Prefer {@link use}, which cannot forget to release it.
+   *
+   * Rejects with `ERR_POOL_ACQUIRE_TIMEOUT`, `ERR_POOL_OVERLOADED`, `ERR_POOL_CLOSED`, `ERR_POOL_CREATE`,
+   * `ERR_POOL_DOWN`, `ERR_POOL_DEADLOCK`, `ERR_POOL_OPTION`, or the reason of `signal`; no later than one turn of the
+   * event loop after its deadline, plus one extension of at most 1 s where the event loop stalled.
+   */
+  acquire(options?: AcquireOptions): Promise<Lease<T>> {
+    const engine = this.#engine
+    engine.counters.requested++
+    if (options === undefined && this.#plain) {
+      const lease = engine.lendNow(undefined, undefined)
+      if (lease !== undefined) {
+        if (engine.events.pending) engine.events.flush()
+        return Promise.resolve(lease)
+      }
+    }
+    return this.#acquireWith(options ?? {})
+  }
+
+  #acquireWith(options: AcquireOptions): Promise<Lease<T>> {
+    const engine = this.#engine
+    const { signal, timeoutMillis = engine.options.acquireTimeoutMillis, priority = 0 } = options
+    let label: string | undefined
+    let lease: Lease<T> | undefined
+    try {
+      label = this.#label(options)
+      if (engine.events.heard('acquireStarted')) engine.events.queue('acquireStarted', { pool: this.name, label })
+      this.#check(timeoutMillis, priority)
+      if (signal?.aborted !== true) {
+        if (this.state === 'closing' || this.state === 'closed') throw closedError(this.name)
+        const stack = this.#stack()
+        lease = engine.lendNow(label, stack)
+        if (lease === undefined && timeoutMillis > 0) {
+          const scope = currentScope()
+          return engine.wait({ timeoutMillis, priority, label, stack, scope, signal })
+        }
+      }
+    } catch (error) {
+      engine.room.refused('refused', label, error)
+      engine.changed()
+      return Promise.reject(error as Error)
+    }
+    if (lease === undefined) {
+      const aborted = signal?.aborted === true
+      const error: unknown = aborted ? signal.reason : engine.room.timeoutError(0, 0)
+      engine.room.refused(aborted ? 'aborted' : 'timeout', label, error)
+      engine.changed()
+      // The reason of an abort is whatever the caller aborted with.
+      return Promise.reject(error as Error)
+    }
+    if (engine.events.pending) engine.events.flush()
+    return Promise.resolve(lease)
+  }
+
+  /** A lease of what is idle at this instant and needs no check, or nothing. With a `beforeAcquire` hook always nothing. */
+  tryAcquire(): Lease<T> | undefined {
+    const engine = this.#engine
+    const lease = engine.lendNow(this.#label({}), this.#stack())
+    if (lease !== undefined) engine.counters.requested++
+    if (engine.events.pending) engine.events.flush()
+    return lease
+  }
+
+  /**
+   * Runs the callback with a resource, and gives the resource back when it is over. When it fails, the adapter decides
+   * by the error whether the resource survives. Rejects with the callback's own error, or as {@link acquire} does.
+   */
+  async use<R>(callback: (resource: T, lease: Lease<T>) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
+    const lease = await this.acquire(options)
+    const scope = new Scope(this.#engine, currentScope())
+    leaseAccess.enterScope(lease, scope)
+    let result: R
+    try {
+      result = await runInScope(scope, () => callback(lease.resource, lease))
+    } catch (error) {
+      scope.over = true
+      // What was taken away, or released by the callback itself, is not here to be given back.
+      if (!lease.released) lease.release(error)
+      throw error
+    }
+    scope.over = true
+    lease[Symbol.dispose]()
+    return result
+  }
+
+  /**
+   * Opens `min` resources, at least one: for failing at start rather than at the first request. Rejects with
+   * `ERR_POOL_CREATE`, whose cause is the real error, or `ERR_POOL_CLOSED`.
+   */
+  async ready({ timeoutMillis = 10_000 }: ReadyOptions = {}): Promise<this> {
+    checkOption(this.name, 'timeoutMillis', timeoutMillis, { type: 'duration', infinity: true })
+    if (this.state === 'closing' || this.state === 'closed') throw closedError(this.name)
+    await this.#engine.readiness.wait(timeoutMillis)
+    return this
+  }
+
+  /** Changes the sizes of a running pool. Idle resources above `max` are closed now, leased ones on release. */
+  resize(sizes: { min?: number; max?: number }): void {
+    this.#engine.resize(sizes)
+  }
+
+  /** Has every resource replaced: idle ones now, leased ones on release, those being created on arrival. */
+  invalidate({ reason = 'requested', spreadMillis = 0, interruptInUse = false }: InvalidateOptions = {}): void {
+    checkOption(this.name, 'spreadMillis', spreadMillis, { type: 'duration', zero: true })
+    this.#engine.invalidate(reason, false, spreadMillis, interruptInUse)
+  }
+
+  /** Hands out nothing until {@link resume}; callers wait, and their deadlines run. */
+  suspend(): void {
+    this.#engine.suspend()
+  }
+
+  resume(): void {
+    this.#engine.resume()
+  }
+
+  stats(): PoolStats {
+    return snapshot(this.#engine)
+  }
+
+  /** Proves the pool by one idle resource, or by opening one; never queues behind an exhausted pool, never throws. */
+  health(options: HealthOptions = {}): Promise<HealthCheck> {
+    return checkHealth(this, this.#engine, options)
+  }
+
+  /** Serves or rejects who waits, gives leases the grace time, ends everything. A second call returns the same promise. */
+  close(options: CloseOptions = {}): Promise<CloseReport> {
+    return this.#engine.close(options)
+  }
+
+  /** Calls the listener for every event of that name. Whatever it does, it cannot break the pool. */
+  on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    this.#engine.events.on(event, listener)
+    return this
+  }
+
+  off<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    this.#engine.events.off(event, listener)
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Shows names and counts, never a resource: what is pooled may hold a password. */
+  [inspect.custom](): string {
+    const { state, idle, used, creating, waiting, max } = this.stats()
+    return `Pool { name: '${this.name}', kind: '${this.kind}', state: '${state}', idle: ${idle}, used: ${used}, creating: ${creating}, waiting: ${waiting}, max: ${max} }`
+  }
+
+  #check(timeoutMillis: number, priority: number): void {
+    if (timeoutMillis !== this.#engine.options.acquireTimeoutMillis) {
+      checkOption(this.name, 'timeoutMillis', timeoutMillis, POOL_OPTION_RULES.acquireTimeoutMillis)
+    }
+    if (!Number.isInteger(priority)) {
+      throw new OptionError(this.name, 'priority', `Expected \`priority\` to be an integer, got ${String(priority)}`)
+    }
+  }
+
+  #label(options: AcquireOptions): string | undefined {
+    const { label } = this.#engine.options
+    return options.label ?? (typeof label === 'function' ? label() : label)
+  }
+
+  #stack(): Error | undefined {
+    return this.#engine.options.trackStacks ? new Error('acquired') : undefined
+  }
+}

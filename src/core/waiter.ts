@@ -1,0 +1,77 @@
+import { Deadline } from './deadlines.ts'
+import type { Lease } from './lease.ts'
+import type { Scope } from './nesting.ts'
+
+/** Who is told when a waiter ends by itself. */
+export interface WaiterHost<T> {
+  waiterAborted(waiter: Waiter<T>, reason: unknown): void
+  waiterExpired(waiter: Waiter<T>): void
+}
+
+/** One acquire that waits. It settles once: with a lease, or with an error. */
+export class Waiter<T> extends Deadline {
+  readonly queuedAt: number
+  readonly priority: number
+  readonly label: string | undefined
+  readonly stack: Error | undefined
+  /** The `use` callback that waits here, if it is one. */
+  readonly scope: Scope | undefined
+  readonly promise: Promise<Lease<T>>
+  /** How often a higher priority was served before this one while it was first of its own. */
+  passedOver = 0
+
+  // Links of the wait queue, which alone touches them.
+  before: Waiter<T> | undefined = undefined
+  behind: Waiter<T> | undefined = undefined
+
+  readonly #host: WaiterHost<T>
+  readonly #signal: AbortSignal | undefined
+  #resolve!: (lease: Lease<T>) => void
+  #reject!: (error: unknown) => void
+
+  constructor(
+    host: WaiterHost<T>,
+    now: number,
+    timeoutMillis: number,
+    request: {
+      readonly priority: number
+      readonly label: string | undefined
+      readonly stack: Error | undefined
+      readonly scope: Scope | undefined
+      readonly signal: AbortSignal | undefined
+    },
+  ) {
+    super(now + timeoutMillis, true)
+    this.#host = host
+    this.queuedAt = now
+    this.priority = request.priority
+    this.label = request.label
+    this.stack = request.stack
+    this.scope = request.scope
+    this.#signal = request.signal
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.#signal?.addEventListener('abort', this)
+  }
+
+  /** The waiter itself listens to the signal, which saves a closure. */
+  handleEvent(): void {
+    this.#host.waiterAborted(this, this.#signal?.reason)
+  }
+
+  override expire(): void {
+    this.#host.waiterExpired(this)
+  }
+
+  resolve(lease: Lease<T>): void {
+    this.#signal?.removeEventListener('abort', this)
+    this.#resolve(lease)
+  }
+
+  reject(error: unknown): void {
+    this.#signal?.removeEventListener('abort', this)
+    this.#reject(error)
+  }
+}

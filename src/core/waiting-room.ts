@@ -1,0 +1,329 @@
+import type { PoolContext } from './context.ts'
+import { Deadline } from './deadlines.ts'
+import { AcquireTimeoutError, DeadlockError, OverloadedError } from './errors.ts'
+import type { Inventory } from './inventory.ts'
+import { LEASED, type PoolState } from './lifecycle.ts'
+import { ControlledDelay, type Load } from './load.ts'
+import { countWaiting, enclosingScope, type Scope } from './nesting.ts'
+import type { Recovery } from './recovery.ts'
+import {
+  formatMillis,
+  leaseInfo,
+  timeoutMessage,
+  type AcquireReport,
+  type Diagnosis,
+  type LeaseInfo,
+} from './report.ts'
+import type { WaitQueue } from './wait-queue.ts'
+import { Waiter, type WaiterHost } from './waiter.ts'
+
+/** How an acquire that got no lease ended. */
+export type AcquireFailure = 'timeout' | 'aborted' | 'refused' | 'failed'
+
+/** What a caller asked for, checked. */
+export interface AcquireRequest {
+  readonly timeoutMillis: number
+  readonly priority: number
+  readonly label: string | undefined
+  readonly stack: Error | undefined
+  readonly scope: Scope | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+/** A lease is stuck when it is out longer than this many median use times. */
+const STUCK_USE_TIMES = 10
+
+/** Sheds who waited too long although nothing is released. */
+class SheddingAlarm extends Deadline {
+  readonly #ring: () => void
+  constructor(dueAt: number, ring: () => void) {
+    super(dueAt, false)
+    this.#ring = ring
+  }
+  override expire(): void {
+    this.#ring()
+  }
+}
+
+/** Where callers wait: who is let in, who is next, and how those end who get nothing. */
+export class WaitingRoom<T> implements WaiterHost<T> {
+  readonly #context: PoolContext<T>
+  readonly #inventory: Inventory<T>
+  readonly #queue: WaitQueue<T>
+  readonly #recovery: Recovery
+  readonly #load: Load
+  readonly #controlledDelay: ControlledDelay | undefined
+  #sheddingAlarm: SheddingAlarm | undefined
+  /** One report serves all who run into their deadline at the same instant. */
+  #report: { readonly at: number; readonly state: PoolState; readonly report: AcquireReport } | undefined
+
+  constructor(context: PoolContext<T>, inventory: Inventory<T>, queue: WaitQueue<T>, recovery: Recovery, load: Load) {
+    this.#context = context
+    this.#inventory = inventory
+    this.#queue = queue
+    this.#recovery = recovery
+    this.#load = load
+    this.#controlledDelay = context.options.queue === 'codel' ? new ControlledDelay() : undefined
+  }
+
+  /** The pool's state, for diagnoses; the engine keeps it up to date. */
+  state: PoolState = 'open'
+
+  /**
+   * Queues a caller. In a certain deadlock with `nested: 'throw'`, its promise is rejected already.
+   * @throws {OverloadedError} when it is not let in
+   */
+  enter(request: AcquireRequest): Waiter<T> {
+    const { clock, options, deadlines } = this.#context
+    const now = clock.now()
+    if (this.#queue.size >= options.maxWaiting) this.#makeRoom(request)
+    if (options.admission === 'deadline') this.#admitByDeadline(request, now)
+    const waiter = new Waiter<T>(this, now, request.timeoutMillis, request)
+    this.#queue.push(waiter)
+    deadlines.add(waiter, request.timeoutMillis === options.acquireTimeoutMillis)
+    if (request.scope !== undefined) this.#enterNested(waiter, request.scope)
+    if (this.#controlledDelay !== undefined) this.#watchDelay(now)
+    return waiter
+  }
+
+  /** The first live waiter; who is past the deadline, or shed, is settled on the way. */
+  next(now: number): Waiter<T> | undefined {
+    for (let waiter = this.#queue.peek(); waiter !== undefined; waiter = this.#queue.peek()) {
+      if (!this.#context.deadlines.serves(waiter, now)) {
+        this.waiterExpired(waiter)
+      } else if (this.#controlledDelay?.sheds(now - waiter.queuedAt)) {
+        this.#shed(waiter, now)
+      } else {
+        return waiter
+      }
+    }
+    return undefined
+  }
+
+  /** Takes out a waiter that is about to get a lease. */
+  leave(waiter: Waiter<T>, now: number): void {
+    this.#queue.servedBefore(waiter)
+    this.#takeOut(waiter)
+    this.#controlledDelay?.note(now, now - waiter.queuedAt)
+    if (this.#queue.size === 0) this.#controlledDelay?.noteEmpty()
+  }
+
+  /** Ends a waiter without a lease. */
+  fail(waiter: Waiter<T>, reason: AcquireFailure, error: unknown): void {
+    this.#takeOut(waiter)
+    this.#count(reason, waiter.label, this.#context.clock.turnNow() - waiter.queuedAt, error)
+    waiter.reject(error)
+  }
+
+  failAll(reason: AcquireFailure, makeError: () => unknown): void {
+    for (let waiter = this.#queue.peek(); waiter !== undefined; waiter = this.#queue.peek()) {
+      this.fail(waiter, reason, makeError())
+    }
+  }
+
+  /** Counts and announces an acquire that failed without waiting. */
+  refused(reason: AcquireFailure, label: string | undefined, error: unknown): void {
+    this.#count(reason, label, 0, error)
+  }
+
+  waiterAborted(waiter: Waiter<T>, reason: unknown): void {
+    this.fail(waiter, 'aborted', reason)
+    this.#context.changed()
+  }
+
+  waiterExpired(waiter: Waiter<T>): void {
+    const now = this.#context.clock.turnNow()
+    this.fail(waiter, 'timeout', this.timeoutError(now - waiter.queuedAt, waiter.stallMillis))
+  }
+
+  timeoutError(waitedMillis: number, stallMillis: number): AcquireTimeoutError {
+    const { options, factory } = this.#context
+    const report = this.#makeReport(stallMillis > 0)
+    const message = timeoutMessage(options.name, factory.kind, waitedMillis, stallMillis, report)
+    // Where a timer expired says nothing, and thousands of stacks would block the event loop.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
+    const error = new AcquireTimeoutError(
+      options.name,
+      message,
+      waitedMillis,
+      stallMillis,
+      report,
+      this.#recovery.lastError,
+    )
+    Error.stackTraceLimit = stackTraceLimit
+    return error
+  }
+
+  /** Who holds the leases that are out longest. */
+  holders(now: number, limit = Infinity): LeaseInfo[] {
+    return this.#leaseInfos(now).slice(0, limit)
+  }
+
+  /** Whether every lease belongs to a `use` callback that itself waits, and nothing else is coming. */
+  deadlocked(): boolean {
+    const { idle, maintaining, creating, open, leased } = this.#inventory
+    const { sizes, options } = this.#context
+    if (leased === 0 || idle + maintaining + creating > 0 || open < sizes.max + options.maxOverflow) return false
+    for (const entry of this.#inventory.entries()) {
+      if (entry.state !== LEASED) continue
+      if (entry.leases < options.maxLeasesPerResource) return false
+      if (entry.holdings().some(({ holder }) => holder.scope === undefined || holder.scope.waiting === 0)) return false
+    }
+    return true
+  }
+
+  #takeOut(waiter: Waiter<T>): void {
+    this.#queue.remove(waiter)
+    this.#context.deadlines.remove(waiter)
+    if (waiter.scope !== undefined) countWaiting(waiter.scope, -1)
+  }
+
+  #count(reason: AcquireFailure, label: string | undefined, durationMillis: number, error: unknown): void {
+    const { counters, events, options } = this.#context
+    if (reason === 'timeout') counters.timedOut++
+    else counters[reason]++
+    if (events.heard('acquireFailed')) {
+      events.queue('acquireFailed', { pool: options.name, label, reason, durationMillis, error })
+    }
+  }
+
+  /** A newcomer who ranks higher than somebody takes the place of the last of the lowest; anybody else is refused. */
+  #makeRoom(request: AcquireRequest): void {
+    const { options } = this.#context
+    const refuse = (waiting: number): OverloadedError =>
+      new OverloadedError(
+        options.name,
+        `pool "${options.name}": ${waiting} callers wait already (maxWaiting ${options.maxWaiting})`,
+        'queue-full',
+        this.#drainMillis(),
+      )
+    const displaced = this.#queue.newestBelow(request.priority)
+    if (displaced === undefined) throw refuse(this.#queue.size)
+    this.fail(displaced, 'refused', refuse(this.#queue.size))
+  }
+
+  /** How long those who wait now will keep the pool busy: `Q · U / max`. */
+  #drainMillis(waiting = this.#queue.size): number {
+    const useMillis = this.#load.medianUseMillis ?? this.#load.meanUseMillis ?? 0
+    return Math.ceil((waiting * useMillis) / Math.max(1, this.#servers()))
+  }
+
+  #servers(): number {
+    const limit = Math.min(this.#context.sizes.max, this.#recovery.grantedLimit(this.#context.clock.turnNow()))
+    return limit * this.#context.options.maxLeasesPerResource
+  }
+
+  /**
+   * Refuses who would be served too late: `(Q + 1) · U / max` above the time the caller has, U the median of the last
+   * use times. Never while the oldest waiter has waited less than one U: a burst is not an overload.
+   */
+  #admitByDeadline(request: AcquireRequest, now: number): void {
+    const useMillis = this.#load.medianUseMillis
+    const oldest = this.#queue.oldest()
+    if (useMillis === undefined || oldest === undefined || now - oldest.queuedAt < useMillis) return
+    const expectedMillis = this.#drainMillis(this.#queue.size + 1)
+    if (expectedMillis <= request.timeoutMillis) return
+    const { name } = this.#context.options
+    throw new OverloadedError(
+      name,
+      `pool "${name}": ${this.#queue.size} callers wait, the next would be served in about ${formatMillis(expectedMillis)} and can wait ${formatMillis(request.timeoutMillis)}`,
+      'deadline',
+      Math.max(1, Math.ceil(expectedMillis - request.timeoutMillis)),
+    )
+  }
+
+  #shed(waiter: Waiter<T>, now: number): void {
+    const { name } = this.#context.options
+    const waited = formatMillis(now - waiter.queuedAt)
+    const message = `pool "${name}": shed after ${waited}, because the queue does not drain`
+    this.fail(waiter, 'refused', new OverloadedError(name, message, 'shed', this.#drainMillis()))
+  }
+
+  #watchDelay(now: number): void {
+    const { deadlines, clock } = this.#context
+    const delay = this.#controlledDelay
+    if (delay === undefined || this.#sheddingAlarm !== undefined) return
+    this.#sheddingAlarm = new SheddingAlarm(now + delay.targetMillis, () => {
+      this.#sheddingAlarm = undefined
+      const then = clock.now()
+      const first = this.#queue.peek()
+      if (first === undefined) return
+      delay.note(then, then - first.queuedAt)
+      this.next(then)
+      if (this.#queue.size > 0) this.#watchDelay(then)
+    })
+    deadlines.add(this.#sheddingAlarm, false)
+  }
+
+  #enterNested(waiter: Waiter<T>, scope: Scope): void {
+    countWaiting(scope, 1)
+    const holding = enclosingScope(scope, this.#context)
+    if (holding === undefined) return
+    const { events, options, counters, clock } = this.#context
+    const now = clock.turnNow()
+    if (options.nested !== 'allow' && events.heard('nested')) {
+      const holder = this.#leaseInfos(now, holding)[0] ?? { label: undefined, heldMillis: 0, stack: undefined }
+      events.queue('nested', { pool: options.name, label: waiter.label, holder })
+    }
+    if (!this.deadlocked()) return
+    counters.deadlocks++
+    const holders = this.holders(now)
+    if (events.heard('deadlock')) events.queue('deadlock', { pool: options.name, holders })
+    if (options.nested !== 'throw') return
+    const message = `pool "${options.name}": deadlock: all ${holders.length} leases belong to callbacks that wait for this pool; pass the resource on instead of acquiring again`
+    this.fail(waiter, 'failed', new DeadlockError(options.name, message))
+  }
+
+  #leaseInfos(now: number, scope?: Scope): LeaseInfo[] {
+    const infos: LeaseInfo[] = []
+    for (const entry of this.#inventory.entries()) {
+      if (entry.state !== LEASED) continue
+      for (const { holder, since } of entry.holdings()) {
+        if (scope === undefined || holder.scope === scope) infos.push(leaseInfo(holder, since, now))
+      }
+    }
+    return infos.sort((a, b) => b.heldMillis - a.heldMillis)
+  }
+
+  #makeReport(stalled: boolean): AcquireReport {
+    const now = this.#context.clock.turnNow()
+    if (!stalled && this.#report?.at === now && this.#report.state === this.state) {
+      return { ...this.#report.report, waiting: this.#queue.size }
+    }
+    const { idle, leased, maintaining, creating, open } = this.#inventory
+    const infos = this.#leaseInfos(now)
+    const report: AcquireReport = {
+      total: open,
+      idle,
+      used: leased,
+      maintaining,
+      creating,
+      waiting: this.#queue.size,
+      max: this.#context.sizes.max,
+      leaseAgeP50: infos[infos.length >> 1]?.heldMillis ?? 0,
+      leaseAgeP99: infos[Math.floor(infos.length / 100)]?.heldMillis ?? 0,
+      longest: infos.slice(0, 3),
+      diagnosis: this.#diagnose(stalled, infos),
+    }
+    if (!stalled) this.#report = { at: now, state: this.state, report }
+    return report
+  }
+
+  #diagnose(stalled: boolean, infos: readonly LeaseInfo[]): Diagnosis {
+    const { sizes, clock } = this.#context
+    const { alive, creating, leased } = this.#inventory
+    if (stalled) return 'event-loop-blocked'
+    if (this.state === 'suspended') return 'suspended'
+    if (this.#recovery.probing && alive === 0) return 'server-down'
+    if (this.deadlocked()) return 'nested-acquire'
+    if (this.#recovery.grantedLimit(clock.turnNow()) < sizes.max) return 'server-saturated'
+    const usual = this.#load.medianUseMillis ?? this.#load.meanUseMillis
+    const stuck = infos.filter(
+      ({ heldMillis }) => usual === undefined || heldMillis > STUCK_USE_TIMES * Math.max(usual, 1),
+    )
+    if (leased > 0 && stuck.length * 2 > infos.length) return 'leak-suspected'
+    if (leased < sizes.max && creating > 0) return 'create-slow'
+    return 'pool-too-small'
+  }
+}

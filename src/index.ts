@@ -1,0 +1,26 @@
+export { Pool } from './core/pool.ts'
+export type { AcquireOptions, InvalidateOptions, ReadyOptions } from './core/pool.ts'
+export { Lease } from './core/lease.ts'
+export {
+  AcquireTimeoutError,
+  CreateError,
+  DeadlockError,
+  LeaseReleasedError,
+  NameTakenError,
+  OptionError,
+  OverloadedError,
+  PoolClosedError,
+  PoolDownError,
+  PoolError,
+} from './core/errors.ts'
+export type { PoolErrorCode } from './core/errors.ts'
+export type { CreateContext, DestroyReason, FailureClass, ResourceFactory, StepContext } from './core/factory.ts'
+export type { PoolHooks, PoolOptions } from './core/options.ts'
+export type { PoolEventName, PoolEvents } from './core/events.ts'
+export type { PoolState } from './core/lifecycle.ts'
+export type { PoolStats } from './core/stats.ts'
+export type { HistogramSnapshot } from './core/histogram.ts'
+export type { AcquireReport, Diagnosis, LeaseInfo } from './core/report.ts'
+export type { CloseReport } from './core/close-report.ts'
+export type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from './core/managed-pool.ts'
+export type { Clock, Timer } from './core/clock.ts'
