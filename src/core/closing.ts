@@ -13,9 +13,13 @@ import type { WaitingRoom } from './waiting-room.ts'
 class GraceTime extends Deadline {
   readonly #end: () => void
   constructor(dueAt: number, end: () => void) {
-    super(dueAt, true)
+    super(dueAt)
     this.#end = end
   }
+  override get awaited(): boolean {
+    return true
+  }
+
   override expire(): void {
     this.#end()
   }

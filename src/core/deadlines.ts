@@ -6,18 +6,19 @@ export abstract class Deadline {
   dueAt: number
   /** By how much a stall of the event loop moved it, in milliseconds. It moves at most once. */
   stallMillis = 0
-  /** Whether somebody waits for the outcome, so that the timer must keep the process alive. */
-  readonly awaited: boolean
-
   // Places in the structures of Deadlines, which alone touches them.
   heapIndex = -1
   laterDue: Deadline | undefined = undefined
   earlierDue: Deadline | undefined = undefined
   inLane = false
 
-  constructor(dueAt: number, awaited: boolean) {
+  constructor(dueAt: number) {
     this.dueAt = dueAt
-    this.awaited = awaited
+  }
+
+  /** Whether somebody waits for the outcome, so that the timer must keep the process alive. */
+  get awaited(): boolean {
+    return false
   }
 
   /** Called once, when it has passed. */

@@ -22,7 +22,8 @@ import { Counters } from './stats.ts'
 import { Suspicion } from './suspicion.ts'
 import { Upkeep } from './upkeep.ts'
 import { WaitQueue } from './wait-queue.ts'
-import { WaitingRoom, type AcquireRequest } from './waiting-room.ts'
+import type { Scope } from './nesting.ts'
+import { WaitingRoom } from './waiting-room.ts'
 
 /**
  * The one loop that moves a pool, and the parts that it moves. Every event (acquire, release, a create or check done,
@@ -126,23 +127,20 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   /** The next resource that may be handed out. What must be checked first is checked, what is over is ended. */
   #takeReady(now: number): Entry<T> | undefined {
-    const { inventory } = this
-    for (let entry = inventory.available.peek(); entry !== undefined; entry = inventory.available.peek()) {
-      const defect = inventory.defect(entry, now)
-      if (defect !== undefined) {
-        if (entry.leases > 0) inventory.available.remove(entry)
-        else inventory.destroy(entry, defect)
-      } else if (inventory.needsValidation(entry, now)) {
-        if (this.opener.comingBack(now) >= this.queue.size) return undefined
-        this.#suspicion.check(entry)
-      } else if (this.#passage.needsPreparing(entry)) {
-        if (this.opener.comingBack(now) >= this.queue.size) return undefined
-        this.#passage.prepare(entry)
-      } else {
-        return entry
+    for (;;) {
+      const entry = this.inventory.available.peek()
+      if (entry === undefined) return undefined
+      if (!this.inventory.sound(entry, now)) {
+        this.inventory.discard(entry, now)
+        continue
       }
+      const unproven = this.inventory.needsValidation(entry, now)
+      if (!unproven && !this.#passage.needsPreparing(entry)) return entry
+      // As many as there are waiters are on their way already.
+      if (this.opener.comingBack(now) >= this.queue.size) return undefined
+      if (unproven) this.#suspicion.check(entry)
+      else this.#passage.prepare(entry)
     }
-    return undefined
   }
 
   #grow(): void {
@@ -150,14 +148,13 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     if (this.#state === 'suspended' || this.#state === 'closed') return
     if (this.#state === 'closing' && this.queue.size === 0) return
     if (opener.recovery.probing && this.#state === 'open' && inventory.alive + inventory.creating === 0) this.#pause()
-    const full = inventory.open + inventory.creating >= sizes.max + this.options.maxOverflow
     const filled =
       this.queue.size === 0 &&
       (!opener.started ||
         (inventory.alive + inventory.creating >= sizes.min &&
           sizes.minIdle + opener.wantedReady + opener.replacing === 0)) &&
       !opener.recovery.probing
-    if (!full && !filled) opener.grow(this.clock.turnNow())
+    if (!this.#full() && !filled) opener.grow(this.clock.turnNow())
   }
 
   // ── acquire ──
@@ -167,32 +164,43 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     if (this.queue.size > 0 || this.#state !== 'open') return undefined
     const now = this.clock.turnNow()
     if (now > this.#upkeep.overdueAt) this.#upkeep.lookForFreeze(now)
-    const { inventory } = this
-    for (let entry = inventory.available.peek(); entry !== undefined; entry = inventory.available.peek()) {
-      if (inventory.defect(entry, now) === undefined) {
-        if (inventory.needsValidation(entry, now) || this.#passage.needsPreparing(entry)) return undefined
+    for (;;) {
+      const entry = this.inventory.available.peek()
+      if (entry === undefined) return undefined
+      if (this.inventory.sound(entry, now)) {
+        if (this.inventory.needsValidation(entry, now) || this.#passage.needsPreparing(entry)) return undefined
         return this.#lend(entry, now, label, stack, 0)
       }
-      if (entry.leases > 0) inventory.available.remove(entry)
-      else inventory.destroy(entry, inventory.defect(entry, now) ?? 'stale')
+      this.inventory.discard(entry, now)
     }
-    return undefined
   }
 
   /** Queues a caller for whom nothing is free at once; rejects one who cannot be served. */
-  wait(request: AcquireRequest): Promise<Lease<T>> {
+  wait(
+    timeoutMillis: number,
+    priority: number,
+    label: string | undefined,
+    stack: Error | undefined,
+    scope: Scope | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Lease<T>> {
     this.opener.started = true
     try {
       this.#refuse()
-      const { promise } = this.room.enter(request)
-      this.changed()
+      const { promise } = this.room.enter(timeoutMillis, priority, label, stack, scope, signal)
+      if (this.inventory.available.size > 0 || !this.#full() || this.events.pending) this.changed()
       return promise
     } catch (error) {
       const reason = error instanceof CreateError || error instanceof PoolDownError ? 'failed' : 'refused'
-      this.room.refused(reason, request.label, error)
+      this.room.refused(reason, label, error)
       this.changed()
       return Promise.reject(error as Error)
     }
+  }
+
+  /** Nothing more may be opened, whatever the demand. */
+  #full(): boolean {
+    return this.inventory.open + this.inventory.creating >= this.sizes.max + this.options.maxOverflow
   }
 
   /** @throws what a caller is told who need not wait for it */
@@ -230,7 +238,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     entry.prepared = false
     this.inventory.lent(entry)
     this.counters.acquired++
-    if (this.events.heard('acquired')) {
+    if (this.events.topics.acquired.heard) {
       this.events.queue('acquired', {
         pool: this.name,
         resourceId: entry.id,
@@ -247,18 +255,17 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   released(slot: Slot<T>, lease: Lease<T>, error: unknown): void {
     const entry = slot as Entry<T> // only this engine makes its leases, and only of entries
     const now = this.#giveBack(entry, lease, error)
-    if (error === undefined || error === null || error === false) {
-      entry.provenAt = now
-      this.#settle(entry, now, this.#isBroken(entry, undefined))
+    const failed = error !== undefined && error !== null && error !== false
+    const failure = failed ? classify(this, error, 'query') : undefined
+    const broken = this.#isBroken(entry, error, failure)
+    if (!failed) entry.provenAt = now
+    if (!broken && this.#state === 'open' && this.inventory.reusable(entry, now) && this.#passage.isShort(entry)) {
+      this.inventory.makeAvailable(entry, now, false)
+      if (failure === undefined && this.queue.size === 0 && !this.events.pending) return
     } else {
-      const failure = classify(this, error, 'query')
-      this.#settle(
-        entry,
-        now,
-        this.#isBroken(entry, error) || (this.factory.isBroken === undefined && failure !== 'query'),
-      )
-      this.#suspicion.noteFailure(entry, failure)
+      this.#settle(entry, now, broken)
     }
+    if (failure !== undefined) this.#suspicion.noteFailure(entry, failure)
     this.changed()
   }
 
@@ -277,7 +284,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.inventory.givenBack(entry)
     this.load.record(useMillis)
     this.#upkeep.returned(entry, lease, since)
-    if (this.events.heard('released')) {
+    if (this.events.topics.released.heard) {
       const { label } = leaseAccess.holder(lease)
       this.events.queue('released', {
         pool: this.name,
@@ -291,8 +298,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     return now
   }
 
-  #isBroken(entry: Entry<T>, error: unknown): boolean {
-    if (entry.broken || this.factory.isBroken === undefined) return entry.broken
+  #isBroken(entry: Entry<T>, error: unknown, failure: FailureClass | undefined): boolean {
+    if (entry.broken) return true
+    if (this.factory.isBroken === undefined) return failure !== undefined && failure !== 'query'
     try {
       return this.factory.isBroken(entry.resource as T, error)
     } catch (thrown) {

@@ -133,9 +133,19 @@ interface Queued {
   readonly event: PoolEvents[PoolEventName]
 }
 
-/** The channel of an event; the same object for every pool and every copy of this package. */
-function eventChannel(name: PoolEventName): Channel {
-  return channel(`millpond:${name}`)
+/** One event: who listens to it, and its channel, which is the same for every pool and every copy of this package. */
+class Topic {
+  listeners: readonly Listener[] = []
+  readonly channel: Channel
+
+  constructor(name: PoolEventName) {
+    this.channel = channel(`millpond:${name}`)
+  }
+
+  /** Whether anybody would hear of it. Asked before a payload is made: unheard events cost nothing. */
+  get heard(): boolean {
+    return this.listeners.length > 0 || this.channel.hasSubscribers
+  }
 }
 
 /**
@@ -144,42 +154,32 @@ function eventChannel(name: PoolEventName): Channel {
  * throws is reported and changes nothing.
  */
 export class Events {
-  readonly #listeners = new Map<PoolEventName, Listener[]>()
-  readonly #channels: Readonly<Record<PoolEventName, Channel>>
-  readonly #queue: Queued[] = []
+  readonly topics: Readonly<Record<PoolEventName, Topic>>
   readonly #pool: string
+  #queue: Queued[] = []
   #flushing = false
 
   constructor(pool: string) {
     this.#pool = pool
-    this.#channels = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, eventChannel(name)])) as Record<
-      PoolEventName,
-      Channel
-    >
+    this.topics = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, new Topic(name)])) as Record<PoolEventName, Topic>
   }
 
-  /** Tells whether anybody would hear of the event. Asked before its payload is made: unheard events cost nothing. */
   heard(name: PoolEventName): boolean {
-    return this.#listeners.has(name) || this.#channels[name].hasSubscribers
-  }
-
-  /** Tells whether somebody listens to the pool itself; the fallback warnings are for pools that nobody listens to. */
-  hasListener(name: PoolEventName): boolean {
-    return this.#listeners.has(name)
+    return this.topics[name].heard
   }
 
   on(name: PoolEventName, listener: Listener): void {
-    this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), listener])
+    const topic = this.topics[name]
+    topic.listeners = [...topic.listeners, listener]
   }
 
   off(name: PoolEventName, listener: Listener): void {
-    const rest = this.#listeners.get(name)?.filter((other) => other !== listener) ?? []
-    if (rest.length > 0) this.#listeners.set(name, rest)
-    else this.#listeners.delete(name)
+    const topic = this.topics[name]
+    topic.listeners = topic.listeners.filter((other) => other !== listener)
   }
 
   clear(): void {
-    this.#listeners.clear()
+    for (const topic of Object.values(this.topics)) topic.listeners = []
   }
 
   queue<E extends PoolEventName>(name: E, event: PoolEvents[E]): void {
@@ -193,21 +193,25 @@ export class Events {
   flush(): void {
     if (this.#flushing) return
     this.#flushing = true
-    for (let queued = this.#queue.shift(); queued !== undefined; queued = this.#queue.shift()) this.#deliver(queued)
+    while (this.#queue.length > 0) {
+      const queue = this.#queue
+      this.#queue = []
+      for (const queued of queue) this.#deliver(queued)
+    }
     this.#flushing = false
   }
 
   #deliver({ name, event }: Queued): void {
-    for (const listener of this.#listeners.get(name) ?? []) {
+    const topic = this.topics[name]
+    for (const listener of topic.listeners) {
       try {
         listener(event as never)
       } catch (error) {
         this.#listenerThrew(name, error)
       }
     }
-    const published = this.#channels[name]
     // A subscriber's exception is rethrown by Node on the next tick, as for every diagnostics channel.
-    if (published.hasSubscribers) published.publish(event)
+    if (topic.channel.hasSubscribers) topic.channel.publish(event)
   }
 
   #listenerThrew(name: PoolEventName, error: unknown): void {

@@ -129,18 +129,39 @@ export class Inventory<T> {
     entry.maintainedSince = now
   }
 
-  /** Whether the entry must not be handed out any more, and why. */
+  /** Whether the entry may be handed out, as far as is known. */
+  sound(entry: Entry<T>, now: number): boolean {
+    return !entry.broken && entry.generation === this.generation && entry.expiresAt > now
+  }
+
+  /** Why the entry must not be handed out any more. */
   defect(entry: Entry<T>, now: number): DestroyReason | undefined {
-    if (entry.broken) return 'lost'
-    if (entry.generation !== this.generation) return 'stale'
-    if (entry.expiresAt <= now) return 'lifetime'
-    return undefined
+    if (this.sound(entry, now)) return undefined
+    return entry.broken ? 'lost' : entry.generation !== this.generation ? 'stale' : 'lifetime'
+  }
+
+  /** Ends an available entry that is not sound; one that still has leases is only not handed out any more. */
+  discard(entry: Entry<T>, now: number): void {
+    if (entry.leases > 0) this.available.remove(entry)
+    else this.destroy(entry, this.defect(entry, now) ?? 'stale')
+  }
+
+  /** Whether a released entry goes on without any question: nobody else holds it, and no limit is reached. */
+  reusable(entry: Entry<T>, now: number): boolean {
+    const { options, sizes } = this.#context
+    return (
+      entry.leases === 0 &&
+      this.sound(entry, now) &&
+      entry.uses < options.maxUses &&
+      options.idleTimeoutMillis > 0 &&
+      this.alive <= sizes.max
+    )
   }
 
   /** Whether the entry has to show that it works before it is handed out. */
   needsValidation(entry: Entry<T>, now: number): boolean {
-    if (this.#context.factory.validate === undefined || entry.leases > 0) return false
-    return now - entry.provenAt > this.#context.options.validateAfterIdleMillis || entry.provenAt < this.suspectSince
+    if (now - entry.provenAt <= this.#context.options.validateAfterIdleMillis && entry.provenAt >= this.suspectSince) return false
+    return entry.leases === 0 && this.#context.factory.validate !== undefined
   }
 
   /**

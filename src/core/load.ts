@@ -1,5 +1,6 @@
 import { Histogram } from './histogram.ts'
 
+/** A power of two. */
 const SAMPLES = 128
 /** Admission draws no conclusions from fewer leases. */
 const ENOUGH_SAMPLES = 20
@@ -18,7 +19,7 @@ export class Load {
 
   record(useMillis: number): void {
     this.useTimes.record(useMillis)
-    this.#recent[this.#recorded++ % SAMPLES] = useMillis
+    this.#recent[this.#recorded++ & (SAMPLES - 1)] = useMillis
     this.meanUseMillis =
       this.meanUseMillis === undefined ? useMillis : this.meanUseMillis + 0.1 * (useMillis - this.meanUseMillis)
   }

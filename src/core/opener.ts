@@ -30,7 +30,7 @@ export interface OpenerHost<T> {
 class Alarm extends Deadline {
   readonly #ring: () => void
   constructor(dueAt: number, ring: () => void) {
-    super(dueAt, false)
+    super(dueAt)
     this.#ring = ring
   }
   override expire(): void {

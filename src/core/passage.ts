@@ -52,6 +52,11 @@ export class Passage<T> {
     })
   }
 
+  /** Whether a released resource has nothing to go through. */
+  isShort(entry: Entry<T>): boolean {
+    return this.#context.options.hooks?.afterRelease === undefined && !this.#needsReset(entry)
+  }
+
   /** Nobody holds the entry any more, and it is not broken. */
   released(entry: Entry<T>): void {
     if (this.#needsReset(entry)) this.#reset(entry)

@@ -58,7 +58,8 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
 
   constructor(factory: ResourceFactory<T>, options: PoolOptions<T> = {}) {
     this.#engine = new Engine(factory, resolveOptions(factory.kind, options))
-    this.#plain = this.#engine.options.label === undefined && !this.#engine.options.trackStacks
+    const { label, trackStacks, acquireTimeoutMillis } = this.#engine.options
+    this.#plain = label === undefined && !trackStacks && acquireTimeoutMillis > 0
   }
 
   get name(): string {
@@ -83,11 +84,14 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
   acquire(options?: AcquireOptions): Promise<Lease<T>> {
     const engine = this.#engine
     engine.counters.requested++
-    if (options === undefined && this.#plain) {
+    if (options === undefined && this.#plain && !engine.events.topics.acquireStarted.heard) {
       const lease = engine.lendNow(undefined, undefined)
       if (lease !== undefined) {
         if (engine.events.pending) engine.events.flush()
         return Promise.resolve(lease)
+      }
+      if (engine.state === 'open') {
+        return engine.wait(engine.options.acquireTimeoutMillis, 0, undefined, undefined, currentScope(), undefined)
       }
     }
     return this.#acquireWith(options ?? {})
@@ -108,7 +112,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
         lease = engine.lendNow(label, stack)
         if (lease === undefined && timeoutMillis > 0) {
           const scope = currentScope()
-          return engine.wait({ timeoutMillis, priority, label, stack, scope, signal })
+          return engine.wait(timeoutMillis, priority, label, stack, scope, signal)
         }
       }
     } catch (error) {

@@ -13,12 +13,16 @@ class Awaiter extends Deadline {
   reject!: (error: unknown) => void
 
   constructor(dueAt: number, expired: (awaiter: Awaiter) => void) {
-    super(dueAt, true)
+    super(dueAt)
     this.#expired = expired
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve
       this.reject = reject
     })
+  }
+
+  override get awaited(): boolean {
+    return true
   }
 
   override expire(): void {

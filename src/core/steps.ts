@@ -42,7 +42,7 @@ class Step<R> extends Deadline implements StepContext {
     done: (outcome: Outcome<R>) => void,
     late: ((outcome: Outcome<R>) => void) | undefined,
   ) {
-    super(context.clock.now() + limitMillis, false)
+    super(context.clock.now() + limitMillis)
     this.#context = context
     this.#name = name
     this.#limitMillis = limitMillis

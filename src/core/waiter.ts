@@ -33,27 +33,29 @@ export class Waiter<T> extends Deadline {
     host: WaiterHost<T>,
     now: number,
     timeoutMillis: number,
-    request: {
-      readonly priority: number
-      readonly label: string | undefined
-      readonly stack: Error | undefined
-      readonly scope: Scope | undefined
-      readonly signal: AbortSignal | undefined
-    },
+    priority: number,
+    label: string | undefined,
+    stack: Error | undefined,
+    scope: Scope | undefined,
+    signal: AbortSignal | undefined,
   ) {
-    super(now + timeoutMillis, true)
+    super(now + timeoutMillis)
     this.#host = host
     this.queuedAt = now
-    this.priority = request.priority
-    this.label = request.label
-    this.stack = request.stack
-    this.scope = request.scope
-    this.#signal = request.signal
+    this.priority = priority
+    this.label = label
+    this.stack = stack
+    this.scope = scope
+    this.#signal = signal
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
-    this.#signal?.addEventListener('abort', this)
+    if (signal !== undefined) signal.addEventListener('abort', this)
+  }
+
+  override get awaited(): boolean {
+    return true
   }
 
   /** The waiter itself listens to the signal, which saves a closure. */
@@ -66,12 +68,12 @@ export class Waiter<T> extends Deadline {
   }
 
   resolve(lease: Lease<T>): void {
-    this.#signal?.removeEventListener('abort', this)
+    if (this.#signal !== undefined) this.#signal.removeEventListener('abort', this)
     this.#resolve(lease)
   }
 
   reject(error: unknown): void {
-    this.#signal?.removeEventListener('abort', this)
+    if (this.#signal !== undefined) this.#signal.removeEventListener('abort', this)
     this.#reject(error)
   }
 }

@@ -20,16 +20,6 @@ import { Waiter, type WaiterHost } from './waiter.ts'
 /** How an acquire that got no lease ended. */
 export type AcquireFailure = 'timeout' | 'aborted' | 'refused' | 'failed'
 
-/** What a caller asked for, checked. */
-export interface AcquireRequest {
-  readonly timeoutMillis: number
-  readonly priority: number
-  readonly label: string | undefined
-  readonly stack: Error | undefined
-  readonly scope: Scope | undefined
-  readonly signal: AbortSignal | undefined
-}
-
 /** A lease is stuck when it is out longer than this many median use times. */
 const STUCK_USE_TIMES = 10
 
@@ -37,7 +27,7 @@ const STUCK_USE_TIMES = 10
 class SheddingAlarm extends Deadline {
   readonly #ring: () => void
   constructor(dueAt: number, ring: () => void) {
-    super(dueAt, false)
+    super(dueAt)
     this.#ring = ring
   }
   override expire(): void {
@@ -73,15 +63,22 @@ export class WaitingRoom<T> implements WaiterHost<T> {
    * Queues a caller. In a certain deadlock with `nested: 'throw'`, its promise is rejected already.
    * @throws {OverloadedError} when it is not let in
    */
-  enter(request: AcquireRequest): Waiter<T> {
+  enter(
+    timeoutMillis: number,
+    priority: number,
+    label: string | undefined,
+    stack: Error | undefined,
+    scope: Scope | undefined,
+    signal: AbortSignal | undefined,
+  ): Waiter<T> {
     const { clock, options, deadlines } = this.#context
     const now = clock.now()
-    if (this.#queue.size >= options.maxWaiting) this.#makeRoom(request)
-    if (options.admission === 'deadline') this.#admitByDeadline(request, now)
-    const waiter = new Waiter<T>(this, now, request.timeoutMillis, request)
+    if (this.#queue.size >= options.maxWaiting) this.#makeRoom(priority)
+    if (options.admission === 'deadline') this.#admitByDeadline(timeoutMillis, now)
+    const waiter = new Waiter<T>(this, now, timeoutMillis, priority, label, stack, scope, signal)
     this.#queue.push(waiter)
-    deadlines.add(waiter, request.timeoutMillis === options.acquireTimeoutMillis)
-    if (request.scope !== undefined) this.#enterNested(waiter, request.scope)
+    deadlines.add(waiter, timeoutMillis === options.acquireTimeoutMillis)
+    if (scope !== undefined) this.#enterNested(waiter, scope)
     if (this.#controlledDelay !== undefined) this.#watchDelay(now)
     return waiter
   }
@@ -189,7 +186,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   }
 
   /** A newcomer who ranks higher than somebody takes the place of the last of the lowest; anybody else is refused. */
-  #makeRoom(request: AcquireRequest): void {
+  #makeRoom(priority: number): void {
     const { options } = this.#context
     const refuse = (waiting: number): OverloadedError =>
       new OverloadedError(
@@ -198,7 +195,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
         'queue-full',
         this.#drainMillis(),
       )
-    const displaced = this.#queue.newestBelow(request.priority)
+    const displaced = this.#queue.newestBelow(priority)
     if (displaced === undefined) throw refuse(this.#queue.size)
     this.fail(displaced, 'refused', refuse(this.#queue.size))
   }
@@ -218,18 +215,18 @@ export class WaitingRoom<T> implements WaiterHost<T> {
    * Refuses who would be served too late: `(Q + 1) · U / max` above the time the caller has, U the median of the last
    * use times. Never while the oldest waiter has waited less than one U: a burst is not an overload.
    */
-  #admitByDeadline(request: AcquireRequest, now: number): void {
+  #admitByDeadline(timeoutMillis: number, now: number): void {
     const useMillis = this.#load.medianUseMillis
     const oldest = this.#queue.oldest()
     if (useMillis === undefined || oldest === undefined || now - oldest.queuedAt < useMillis) return
     const expectedMillis = this.#drainMillis(this.#queue.size + 1)
-    if (expectedMillis <= request.timeoutMillis) return
+    if (expectedMillis <= timeoutMillis) return
     const { name } = this.#context.options
     throw new OverloadedError(
       name,
-      `pool "${name}": ${this.#queue.size} callers wait, the next would be served in about ${formatMillis(expectedMillis)} and can wait ${formatMillis(request.timeoutMillis)}`,
+      `pool "${name}": ${this.#queue.size} callers wait, the next would be served in about ${formatMillis(expectedMillis)} and can wait ${formatMillis(timeoutMillis)}`,
       'deadline',
-      Math.max(1, Math.ceil(expectedMillis - request.timeoutMillis)),
+      Math.max(1, Math.ceil(expectedMillis - timeoutMillis)),
     )
   }
 
