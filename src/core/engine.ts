@@ -232,22 +232,17 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     stack: Error | undefined,
     waitedMillis: number,
   ): Lease<T> {
-    this.inventory.lend(entry)
     const lease = leaseAccess.create<T>(this, entry, label, stack)
-    entry.take(lease, now)
+    this.inventory.lend(entry, lease, now)
     entry.prepared = false
-    this.inventory.lent(entry)
     this.counters.acquired++
-    if (this.events.topics.acquired.heard) {
-      this.events.queue('acquired', {
-        pool: this.name,
-        resourceId: entry.id,
-        generation: entry.generation,
-        label,
-        durationMillis: waitedMillis,
-      })
-    }
+    if (this.events.topics.acquired.heard) this.#announceAcquired(entry, label, waitedMillis)
     return lease
+  }
+
+  #announceAcquired(entry: Entry<T>, label: string | undefined, durationMillis: number): void {
+    const { id: resourceId, generation } = entry
+    this.events.queue('acquired', { pool: this.name, resourceId, generation, label, durationMillis })
   }
 
   // ── release ──
@@ -255,17 +250,26 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   released(slot: Slot<T>, lease: Lease<T>, error: unknown): void {
     const entry = slot as Entry<T> // only this engine makes its leases, and only of entries
     const now = this.#giveBack(entry, lease, error)
-    const failed = error !== undefined && error !== null && error !== false
-    const failure = failed ? classify(this, error, 'query') : undefined
-    const broken = this.#isBroken(entry, error, failure)
-    if (!failed) entry.provenAt = now
+    if (error !== undefined && error !== null && error !== false) {
+      this.#releasedWith(entry, now, error)
+      return
+    }
+    entry.provenAt = now
+    const broken = entry.broken || (this.factory.isBroken !== undefined && this.#asksBroken(entry, undefined))
     if (!broken && this.#state === 'open' && this.inventory.reusable(entry, now) && this.#passage.isShort(entry)) {
       this.inventory.makeAvailable(entry, now, false)
-      if (failure === undefined && this.queue.size === 0 && !this.events.pending) return
+      if (this.queue.size === 0 && !this.events.pending) return
     } else {
       this.#settle(entry, now, broken)
     }
-    if (failure !== undefined) this.#suspicion.noteFailure(entry, failure)
+    this.changed()
+  }
+
+  #releasedWith(entry: Entry<T>, now: number, error: unknown): void {
+    const failure = classify(this, error, 'query')
+    const broken = this.factory.isBroken === undefined ? failure !== 'query' : this.#asksBroken(entry, error)
+    this.#settle(entry, now, entry.broken || broken)
+    this.#suspicion.noteFailure(entry, failure)
     this.changed()
   }
 
@@ -279,30 +283,28 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   #giveBack(entry: Entry<T>, lease: Lease<T>, error: unknown): number {
     const now = this.clock.turnNow()
-    const since = entry.giveBack(lease)
-    const useMillis = Math.max(0, now - since)
-    this.inventory.givenBack(entry)
+    const since = this.inventory.takeBack(entry, lease)
+    const useMillis = now - since
     this.load.record(useMillis)
-    this.#upkeep.returned(entry, lease, since)
-    if (this.events.topics.released.heard) {
-      const { label } = leaseAccess.holder(lease)
-      this.events.queue('released', {
-        pool: this.name,
-        resourceId: entry.id,
-        generation: entry.generation,
-        label,
-        useMillis,
-        ...(error === undefined ? {} : { error }),
-      })
-    }
+    if (this.#upkeep.watchesLeases) this.#upkeep.returned(entry, lease, since)
+    if (this.events.topics.released.heard) this.#announceReleased(entry, lease, useMillis, error)
     return now
   }
 
-  #isBroken(entry: Entry<T>, error: unknown, failure: FailureClass | undefined): boolean {
-    if (entry.broken) return true
-    if (this.factory.isBroken === undefined) return failure !== undefined && failure !== 'query'
+  #announceReleased(entry: Entry<T>, lease: Lease<T>, useMillis: number, error: unknown): void {
+    this.events.queue('released', {
+      pool: this.name,
+      resourceId: entry.id,
+      generation: entry.generation,
+      label: leaseAccess.holder(lease).label,
+      useMillis,
+      ...(error === undefined ? {} : { error }),
+    })
+  }
+
+  #asksBroken(entry: Entry<T>, error: unknown): boolean {
     try {
-      return this.factory.isBroken(entry.resource as T, error)
+      return this.factory.isBroken?.(entry.resource as T, error) ?? false
     } catch (thrown) {
       reportFailure(this, 'isBroken', thrown)
       return true
@@ -380,13 +382,12 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   #takeAway(entry: Entry<T>, holder: Holder<T>, reason: 'overused' | 'abandoned' | 'interrupted' | 'close'): void {
     const lease = holder.lease()
     if (lease === undefined) {
-      entry.giveUp(holder)
+      this.inventory.giveUp(entry, holder)
     } else {
       leaseAccess.takeAway(lease, new Error(TAKEN_AWAY[reason]))
-      entry.giveBack(lease)
+      this.inventory.takeBack(entry, lease)
       this.#upkeep.forget(lease)
     }
-    this.inventory.givenBack(entry)
     entry.broken = true
     if (entry.leases === 0) this.inventory.destroy(entry, reason)
     this.changed()

@@ -161,7 +161,10 @@ export class Events {
 
   constructor(pool: string) {
     this.#pool = pool
-    this.topics = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, new Topic(name)])) as Record<PoolEventName, Topic>
+    this.topics = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, new Topic(name)])) as Record<
+      PoolEventName,
+      Topic
+    >
   }
 
   heard(name: PoolEventName): boolean {

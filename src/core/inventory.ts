@@ -1,6 +1,7 @@
 import type { PoolContext } from './context.ts'
 import { Entry } from './entry.ts'
 import type { DestroyReason } from './factory.ts'
+import type { Holder, Lease } from './lease.ts'
 import { IdleList, LeastLeased, type Available } from './idle-list.ts'
 import {
   assertEntryMove,
@@ -23,6 +24,10 @@ export class Inventory<T> {
   /** What may be handed out, as far as its place tells; it may still be stale, expired or unproven. */
   readonly available: Available<T>
   readonly #multiplexed: boolean
+  // Copies of options that the hot path reads.
+  readonly #validateAfterMillis: number
+  readonly #maxUses: number
+  readonly #keepsIdle: boolean
   #lastId = 0
   #leases = 0
   /** Counts bulk invalidations. A resource of an older generation is never handed out. */
@@ -32,7 +37,10 @@ export class Inventory<T> {
 
   constructor(context: PoolContext<T>) {
     this.#context = context
-    const { order, maxLeasesPerResource } = context.options
+    const { order, maxLeasesPerResource, validateAfterIdleMillis, maxUses, idleTimeoutMillis } = context.options
+    this.#validateAfterMillis = context.factory.validate === undefined ? Infinity : validateAfterIdleMillis
+    this.#maxUses = maxUses
+    this.#keepsIdle = idleTimeoutMillis > 0
     this.#multiplexed = maxLeasesPerResource > 1
     this.available = this.#multiplexed ? new LeastLeased(order) : new IdleList(order)
   }
@@ -94,22 +102,27 @@ export class Inventory<T> {
     return entry
   }
 
-  /** Counts one lease more on the entry, and takes it from the available ones when it is full. */
-  lend(entry: Entry<T>): void {
+  /** Gives the entry to the holder of the lease; a multiplexed one stays available while it has room. */
+  lend(entry: Entry<T>, lease: Lease<T>, now: number): void {
     this.available.remove(entry)
     if (entry.leases === 0) this.move(entry, LEASED)
     this.#leases++
-  }
-
-  /** After `entry.take`: a multiplexed resource stays available while it has room. */
-  lent(entry: Entry<T>): void {
+    entry.take(lease, now)
     if (this.#multiplexed && entry.leases < this.#context.options.maxLeasesPerResource) this.available.add(entry)
   }
 
-  /** Counts one lease less on the entry. */
-  givenBack(entry: Entry<T>): void {
+  /** Ends the holding of this lease, and tells since when it was out. */
+  takeBack(entry: Entry<T>, lease: Lease<T>): number {
     this.#leases--
     if (this.#multiplexed) this.available.remove(entry)
+    return entry.giveBack(lease)
+  }
+
+  /** Ends the holding of a lease that was garbage-collected. */
+  giveUp(entry: Entry<T>, holder: Holder<T>): void {
+    this.#leases--
+    if (this.#multiplexed) this.available.remove(entry)
+    entry.giveUp(holder)
   }
 
   /** Makes the entry available: as it is, or (where it has no leases) as idle. */
@@ -148,19 +161,18 @@ export class Inventory<T> {
 
   /** Whether a released entry goes on without any question: nobody else holds it, and no limit is reached. */
   reusable(entry: Entry<T>, now: number): boolean {
-    const { options, sizes } = this.#context
     return (
       entry.leases === 0 &&
       this.sound(entry, now) &&
-      entry.uses < options.maxUses &&
-      options.idleTimeoutMillis > 0 &&
-      this.alive <= sizes.max
+      entry.uses < this.#maxUses &&
+      this.#keepsIdle &&
+      this.alive <= this.#context.sizes.max
     )
   }
 
   /** Whether the entry has to show that it works before it is handed out. */
   needsValidation(entry: Entry<T>, now: number): boolean {
-    if (now - entry.provenAt <= this.#context.options.validateAfterIdleMillis && entry.provenAt >= this.suspectSince) return false
+    if (now - entry.provenAt <= this.#validateAfterMillis && entry.provenAt >= this.suspectSince) return false
     return entry.leases === 0 && this.#context.factory.validate !== undefined
   }
 

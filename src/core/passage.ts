@@ -24,12 +24,20 @@ export class Passage<T> {
   readonly #inventory: Inventory<T>
   readonly #suspicion: Suspicion<T>
   readonly #host: PassageHost<T>
+  // What the hot path asks.
+  readonly #resets: boolean
+  readonly #prepares: boolean
+  /** No hook runs on release. */
+  readonly #unhooked: boolean
 
   constructor(context: PoolContext<T>, inventory: Inventory<T>, suspicion: Suspicion<T>, host: PassageHost<T>) {
     this.#context = context
     this.#inventory = inventory
     this.#suspicion = suspicion
     this.#host = host
+    this.#resets = context.factory.reset !== undefined
+    this.#prepares = context.options.hooks?.beforeAcquire !== undefined
+    this.#unhooked = context.options.hooks?.afterRelease === undefined
   }
 
   created(entry: Entry<T>): void {
@@ -40,7 +48,7 @@ export class Passage<T> {
 
   /** Whether `beforeAcquire` still has to run for the next hand-out of the entry. */
   needsPreparing(entry: Entry<T>): boolean {
-    return this.#context.options.hooks?.beforeAcquire !== undefined && !entry.prepared && entry.leases === 0
+    return this.#prepares && !entry.prepared && entry.leases === 0
   }
 
   prepare(entry: Entry<T>): void {
@@ -54,7 +62,7 @@ export class Passage<T> {
 
   /** Whether a released resource has nothing to go through. */
   isShort(entry: Entry<T>): boolean {
-    return this.#context.options.hooks?.afterRelease === undefined && !this.#needsReset(entry)
+    return this.#unhooked && (!this.#resets || !this.#needsReset(entry))
   }
 
   /** Nobody holds the entry any more, and it is not broken. */

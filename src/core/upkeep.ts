@@ -37,6 +37,7 @@ export class Upkeep<T> {
   readonly #suspicion: Suspicion<T>
   readonly #host: UpkeepHost<T>
   readonly #roundMillis: number
+  readonly #watchesLeases: boolean
   readonly #abandonment: Abandonment<T> | undefined
   readonly #idleSamples: number[] = []
   #timer: Timer | undefined
@@ -62,6 +63,7 @@ export class Upkeep<T> {
     this.#suspicion = suspicion
     this.#host = host
     this.#roundMillis = roundMillis(context)
+    this.#watchesLeases = context.options.leakThresholdMillis !== Infinity || context.options.reclaimAbandoned
     if (context.options.reclaimAbandoned) {
       this.#abandonment = new Abandonment(({ entry, holder, since }) => {
         if (!entry.holdings().some((each) => each.holder === holder)) return
@@ -83,6 +85,11 @@ export class Upkeep<T> {
     this.#timer?.cancel()
     this.#timer = undefined
     this.overdueAt = Infinity
+  }
+
+  /** Whether anything is to be done when a lease comes back. */
+  get watchesLeases(): boolean {
+    return this.#watchesLeases
   }
 
   /** A lease was taken away: it needs no watching any more. */
