@@ -14,6 +14,8 @@ const STUCK_USE_TIMES = 4
 const AUTO_HORIZON_MILLIS = 50
 /** A check or reset under way longer than a create would take, and than this, no longer counts as served soon. */
 const SHORTEST_PATIENCE_MILLIS = 10
+/** How often a growth horizon is looked at anew while somebody waits: leases become stuck without any event. */
+const HORIZON_ROUND_MILLIS = 25
 
 /** Who is told how a create ended. Called with the pool in a consistent state. */
 export interface OpenerHost<T> {
@@ -46,6 +48,7 @@ export class Opener<T> {
   readonly #host: OpenerHost<T>
   readonly recovery: Recovery
   readonly createTimes = new Histogram()
+  /** Gives up a create that is under way. */
   readonly #cancels = new Map<Entry<T>, () => void>()
   #alarm: Alarm | undefined
   /** Whether `min` and `minIdle` are filled: from the first use on, so that making a pool opens nothing. */
@@ -130,6 +133,18 @@ export class Opener<T> {
       if (entry.state === MAINTAINING && now - entry.maintainedSince <= patienceMillis) coming++
     }
     return coming
+  }
+
+  /** When a check, reset or hook under way will no longer count as coming back. */
+  #nextImpatience(now: number): number {
+    if (this.#inventory.maintaining === 0) return Infinity
+    const patienceMillis = this.#patienceMillis()
+    let next = Infinity
+    for (const entry of this.#inventory.entries()) {
+      const at = entry.maintainedSince + patienceMillis
+      if (entry.state === MAINTAINING && at >= now && at < next) next = at
+    }
+    return next
   }
 
   #patienceMillis(): number {
@@ -278,8 +293,8 @@ export class Opener<T> {
     if (this.recovery.probing && (waiting || unmet > 0 || this.#forSizes() > 0))
       at = Math.min(at, this.recovery.nextAttemptAt)
     if (waiting) {
-      if (this.#inventory.maintaining > 0) at = Math.min(at, now + this.#patienceMillis())
-      if (this.#horizonMillis() > 0) at = Math.min(at, now + Math.max(1, this.#horizonMillis()))
+      at = Math.min(at, this.#nextImpatience(now))
+      if (this.#horizonMillis() > 0) at = Math.min(at, now + HORIZON_ROUND_MILLIS)
       if (unmet > 0) at = Math.min(at, this.recovery.nextGrantAt(now))
     }
     if (this.#alarm !== undefined && this.#alarm.dueAt <= at && this.#alarm.dueAt > now) return

@@ -1,0 +1,5 @@
+export { ManualClock } from './manual-clock.ts'
+export { FakeError, FakeFactory } from './fake-resource.ts'
+export type { FakeResource } from './fake-resource.ts'
+export { poolContract, viewContract } from './contract.ts'
+export type { ContractOptions, TestApi, ViewContractOptions } from './contract.ts'
