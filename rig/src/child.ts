@@ -1,0 +1,138 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+/** The user that servers run as when the runner is root; every system has it. */
+export const NOBODY = { uid: 65534, gid: 65534 } as const
+
+export const isRoot = process.getuid?.() === 0
+
+const TEMP_PREFIX = 'millpond-rig-'
+
+/** Temporary folders and servers of this runner, for a last clean-up when it exits. */
+const folders = new Set<string>()
+const children = new Set<ChildProcess>()
+let cleansUp = false
+
+/** Where a program is on the PATH. */
+export function findProgram(name: string): string | undefined {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(folder, name)
+    try {
+      accessSync(path, constants.X_OK)
+      return path
+    } catch {
+      // not in this one
+    }
+  }
+  return undefined
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** A temporary folder that is gone when this runner is, or swept by the next one when this one is killed. */
+export function tempFolder(purpose: string): string {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = /^millpond-rig-(\d+)-/.exec(name)?.[1]
+    if (owner !== undefined && !alive(Number(owner))) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  }
+  const folder = mkdtempSync(join(tmpdir(), `${TEMP_PREFIX}${process.pid}-${purpose}-`))
+  folders.add(folder)
+  cleanUpAtExit()
+  return folder
+}
+
+export function removeFolder(folder: string): void {
+  folders.delete(folder)
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
+}
+
+function cleanUpAtExit(): void {
+  if (cleansUp) return
+  cleansUp = true
+  // 'exit' also follows the signals' default handling of those who handle them; who is killed is swept up after.
+  process.once('exit', () => {
+    for (const child of children) child.kill('SIGKILL')
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  })
+}
+
+/** Kills `pid` when the pipe of its standard input closes, which it does however this runner ends. */
+const WATCHDOG = `
+  process.stdin.resume()
+  process.stdin.on('end', () => {
+    try { process.kill(Number(process.argv[1]), 'SIGINT') } catch {}
+    process.exit()
+  })`
+
+/**
+ * Starts a server program that does not outlive this runner, even when the runner is killed: by the kernel's
+ * parent-death signal where `setpriv` is (Linux), by a watchdog process elsewhere.
+ */
+export function spawnServer(program: string, args: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv; asNobody?: boolean }): ChildProcess {
+  const setpriv = process.platform === 'linux' ? findProgram('setpriv') : undefined
+  const user = options.asNobody ? NOBODY : undefined
+  const spawnOptions = { cwd: options.cwd, env: options.env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
+  let child: ChildProcess
+  if (setpriv === undefined) {
+    child = spawn(program, args, { ...spawnOptions, ...user })
+    const watchdog = spawn(process.execPath, ['-e', WATCHDOG, String(child.pid)], { stdio: ['pipe', 'ignore', 'ignore'] })
+    watchdog.unref()
+    ;(watchdog.stdin as { unref?: () => void }).unref?.()
+    child.once('exit', () => watchdog.kill())
+  } else {
+    // setpriv changes the user itself: a change after it would clear the parent-death signal.
+    const identity = user === undefined ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
+    child = spawn(setpriv, [...identity, '--pdeathsig=INT', '--', program, ...args], spawnOptions)
+  }
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+  cleanUpAtExit()
+  return child
+}
+
+/** Whether it has ended; a killed child has a signal code and no exit code. */
+export function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}
+
+/** Signals the child and waits for its end; kills it when that takes too long. */
+export async function endChild(child: ChildProcess, signal: NodeJS.Signals, graceMillis = 5_000): Promise<void> {
+  if (hasEnded(child)) return
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve())
+  })
+  child.kill(signal)
+  const timer = setTimeout(() => child.kill('SIGKILL'), graceMillis)
+  await ended
+  clearTimeout(timer)
+}
+
+/** The processes that `pid` has started and that still run. */
+export function childPids(pid: number): number[] {
+  const table = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' })
+  return table
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter(([, parent]) => parent === pid)
+    .map(([child]) => child ?? 0)
+}
+
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // it has ended meanwhile
+    }
+  }
+}
+

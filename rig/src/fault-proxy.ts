@@ -1,0 +1,187 @@
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
+import { Lane, type LaneFaults } from './proxy-lane.ts'
+
+export interface Faults {
+  /** What happens to new connections. `refuse`: nobody listens · `reset`, `fin`: accepted and ended · `silence`: accepted, and nothing more. @defaultValue 'accept' */
+  readonly connect?: 'accept' | 'refuse' | 'reset' | 'fin' | 'silence'
+  /** Client to server. */
+  readonly up?: LaneFaults
+  /** Server to client. */
+  readonly down?: LaneFaults
+  /** Further connections are reset. @defaultValue Infinity */
+  readonly maxConnections?: number
+}
+
+export interface ProxiedConnection {
+  readonly id: number
+  readonly clientPort: number
+  /** Swallows what is sent both ways from now on; delivered after {@link FaultProxy.clear}. */
+  blackHole(): void
+  cut(how: 'reset' | 'fin'): void
+}
+
+interface Connection extends ProxiedConnection {
+  readonly up: Lane
+  readonly down: Lane
+}
+
+/** A TCP proxy on 127.0.0.1 whose faults are switched while connections run through it. */
+export class FaultProxy implements AsyncDisposable {
+  readonly host = '127.0.0.1'
+  readonly #connections = new Map<number, Connection>()
+  readonly #silent = new Set<Socket>()
+  readonly #random: () => number
+  #target: { readonly host: string; readonly port: number }
+  #server: Server
+  #port = 0
+  #faults: Faults = {}
+  #accepted = 0
+
+  constructor(target: { readonly host: string; readonly port: number }, random: () => number) {
+    this.#target = target
+    this.#random = random
+    this.#server = this.#makeServer()
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** Connections accepted since the start. */
+  get accepted(): number {
+    return this.#accepted
+  }
+
+  get connections(): readonly ProxiedConnection[] {
+    return [...this.#connections.values()]
+  }
+
+  setTarget(target: { readonly host: string; readonly port: number }): void {
+    this.#target = target
+  }
+
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(this.#port, this.host, () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+    this.#port = (this.#server.address() as AddressInfo).port
+  }
+
+  /** Replaces the faults in force. */
+  async set(faults: Faults): Promise<void> {
+    const wasRefusing = this.#faults.connect === 'refuse'
+    this.#faults = faults
+    for (const { up, down } of this.#connections.values()) {
+      up.set(faults.up ?? {})
+      down.set(faults.down ?? {})
+    }
+    if (faults.connect === 'refuse' && !wasRefusing) {
+      // Closing stops the listening at once; it calls back only when the last connection is gone.
+      this.#server.close()
+    } else if (faults.connect !== 'refuse' && wasRefusing) {
+      this.#server = this.#makeServer()
+      await this.listen()
+    }
+  }
+
+  /** Ends all faults; what a black hole swallowed is delivered. */
+  async clear(): Promise<void> {
+    await this.set({})
+    for (const socket of this.#silent) socket.resetAndDestroy()
+    this.#silent.clear()
+  }
+
+  /** Nothing passes either way from now on, and new connections get no answer. */
+  async blackHole(): Promise<void> {
+    await this.set({ connect: 'silence', up: { blackHole: true }, down: { blackHole: true } })
+  }
+
+  /** Ends every connection there is. */
+  cutAll(how: 'reset' | 'fin'): void {
+    for (const connection of this.#connections.values()) connection.cut(how)
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve())
+    })
+    this.cutAll('reset')
+    for (const socket of this.#silent) socket.destroy()
+    await closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #makeServer(): Server {
+    return createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+      this.#accept(client)
+    })
+  }
+
+  #accept(client: Socket): void {
+    this.#accepted++
+    client.on('error', () => undefined)
+    const { connect: how = 'accept', maxConnections = Infinity } = this.#faults
+    if (how === 'reset' || this.#connections.size >= maxConnections) client.resetAndDestroy()
+    else if (how === 'fin') client.end()
+    else if (how === 'silence') this.#keepSilent(client)
+    else this.#forward(client)
+  }
+
+  #keepSilent(client: Socket): void {
+    this.#silent.add(client)
+    client.pause()
+    client.once('close', () => this.#silent.delete(client))
+  }
+
+  #forward(client: Socket): void {
+    const id = this.#accepted
+    const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true })
+    const cut = (how: 'reset' | 'fin'): void => {
+      this.#connections.delete(id)
+      for (const socket of [client, server]) {
+        if (how === 'reset') socket.resetAndDestroy()
+        else socket.end()
+      }
+    }
+    const up = new Lane(client, server, this.#random, cut)
+    const down = new Lane(server, client, this.#random, cut)
+    up.set(this.#faults.up ?? {})
+    down.set(this.#faults.down ?? {})
+    this.#connections.set(id, {
+      id,
+      clientPort: client.remotePort ?? 0,
+      up,
+      down,
+      blackHole: () => {
+        up.set({ blackHole: true })
+        down.set({ blackHole: true })
+      },
+      cut,
+    })
+    // An end of one side that is not an orderly one is passed on as it is.
+    for (const [side, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      side.on('error', () => other.resetAndDestroy())
+      side.once('close', () => {
+        this.#connections.delete(id)
+        if (!other.destroyed && !other.writableEnded) other.end()
+      })
+    }
+  }
+}
+
+/** @param random - numbers from 0 to 1, for jitter; hand in a seeded one to repeat a run */
+export async function startFaultProxy(target: { readonly host: string; readonly port: number }, random: () => number = Math.random): Promise<FaultProxy> {
+  const proxy = new FaultProxy({ host: target.host, port: target.port }, random)
+  await proxy.listen()
+  return proxy
+}
