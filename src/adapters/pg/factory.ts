@@ -1,0 +1,211 @@
+import type { CreateContext, DestroyReason, FailureClass, ResourceFactory } from '../../core/factory.ts'
+import { cancelQuery } from './cancel.ts'
+import { classifyPg, WrongServerError } from './classify.ts'
+import { cutSocket, isBusy, run, type DriverClient, type DriverClientClass } from './driver.ts'
+import type { PasswordContext, ResolvedPgOptions } from './options.ts'
+import { inTransaction, SessionState } from './session.ts'
+
+/** Whom the factory tells what happens to connections. */
+export interface PgFactoryHost {
+  connected(client: DriverClient): void
+  removed(client: DriverClient): void
+  /** A connection failed while nobody held it. */
+  failedIdle(error: unknown, client: DriverClient): void
+}
+
+/** Reasons to end a connection without a goodbye: it is dead, or somebody may still be using it. */
+const ABRUPT: ReadonlySet<DestroyReason> = new Set<DestroyReason>(['broken', 'lost', 'validate', 'reset', 'overused', 'abandoned', 'interrupted', 'late'])
+
+/** An orderly goodbye that takes longer is ended by cutting the socket; shorter than the engine's own patience. */
+const GOODBYE_MILLIS = 1_000
+
+/** Opens, checks, cleans and ends the connections of one pool. */
+export class PgFactory implements ResourceFactory<DriverClient> {
+  readonly kind = 'postgres'
+  readonly #Client: DriverClientClass
+  readonly #options: ResolvedPgOptions
+  readonly #host: PgFactoryHost
+  readonly #sessions = new WeakMap<DriverClient, SessionState>()
+  /** Clients whose death their connect was told about. */
+  readonly #connecting = new WeakSet<DriverClient>()
+  readonly #held = new WeakSet<DriverClient>()
+  #nextHost = 0
+  #password: Promise<unknown> | undefined
+
+  constructor(Client: DriverClientClass, options: ResolvedPgOptions, host: PgFactoryHost) {
+    this.#Client = Client
+    this.#options = options
+    this.#host = host
+  }
+
+  session(client: DriverClient): SessionState | undefined {
+    return this.#sessions.get(client)
+  }
+
+  /** A connection that somebody holds tells its own errors through what runs on it. */
+  hold(client: DriverClient, held: boolean): void {
+    if (held) this.#held.add(client)
+    else this.#held.delete(client)
+    if (!this.#options.allowExitOnIdle) return
+    if (held) client.ref?.()
+    else client.unref?.()
+  }
+
+  async create(context: CreateContext): Promise<DriverClient> {
+    const hosts = this.#options.hosts.length === 0 ? [undefined] : this.#options.hosts
+    let lastError: unknown
+    for (let tried = 0; tried < hosts.length; tried++) {
+      const index = (this.#nextHost + tried) % hosts.length
+      try {
+        const client = await this.#connect(hosts[index], context)
+        this.#nextHost = index
+        return client
+      } catch (error) {
+        lastError = error
+        if (context.signal.aborted) break
+      }
+    }
+    throw lastError
+  }
+
+  async #connect(host: string | undefined, context: CreateContext): Promise<DriverClient> {
+    const client = new this.#Client(this.#clientConfig(host, context) as never)
+    this.#connecting.add(client)
+    this.#listen(client, context)
+    const giveUp = (): void => {
+      cutSocket(client)
+    }
+    context.signal.addEventListener('abort', giveUp, { once: true })
+    try {
+      await client.connect()
+      this.#connecting.delete(client)
+      const session = new SessionState(client)
+      this.#sessions.set(client, session)
+      await session.quietly(() => this.#setUp(client))
+      return client
+    } catch (error) {
+      this.#connecting.add(client)
+      cutSocket(client)
+      throw error
+    } finally {
+      context.signal.removeEventListener('abort', giveUp)
+    }
+  }
+
+  #clientConfig(host: string | undefined, context: CreateContext): Record<string, unknown> {
+    const config = { ...this.#options.client }
+    if (host !== undefined) {
+      const [, name = host, port] = /^(.*?)(?::(\d+))?$/.exec(host) ?? []
+      config['host'] = name
+      if (port !== undefined) config['port'] = Number(port)
+    }
+    const { password } = config
+    if (typeof password === 'function') {
+      config['password'] = (parameters: unknown) => this.#sharedPassword(password as PasswordFunction, parameters, context)
+    }
+    return config
+  }
+
+  /** Asked once for all connects that are under way together, and afresh after that. */
+  #sharedPassword(ask: PasswordFunction, parameters: unknown, { attempt, lastError }: CreateContext): Promise<unknown> {
+    this.#password ??= Promise.resolve(ask(parameters, { attempt, lastError })).finally(() => {
+      this.#password = undefined
+    })
+    return this.#password
+  }
+
+  /** One listener for a client's whole life: no dying socket ever raises an uncaught exception. */
+  #listen(client: DriverClient, context: CreateContext): void {
+    let lastError: unknown
+    client.on('error', (error: unknown) => {
+      lastError ??= error
+      if (this.#connecting.has(client)) return
+      context.lost(error)
+      if (!this.#held.has(client)) this.#host.failedIdle(error, client)
+    })
+    client.once('end', () => {
+      if (!this.#connecting.has(client)) context.lost(lastError)
+    })
+  }
+
+  async #setUp(client: DriverClient): Promise<void> {
+    await this.#checkRole(client)
+    await this.#options.onConnect?.(client as never)
+    this.#host.connected(client)
+    // What a 'connect' listener has sent belongs to the connection's first state: it is over before anyone gets it.
+    if (isBusy(client)) {
+      await new Promise<void>((resolve) => {
+        client.once('drain', () => resolve())
+        client.once('end', () => resolve())
+      })
+    }
+    if (this.#options.allowExitOnIdle) client.unref?.()
+  }
+
+  async #checkRole(client: DriverClient): Promise<void> {
+    const wanted = this.#options.targetSessionAttrs
+    if (wanted === 'any') return
+    const { rows } = await run(client, "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS readonly")
+    const { standby, readonly } = rows[0] ?? {}
+    const fits = { 'read-write': !readonly, 'read-only': readonly, primary: !standby, standby }[wanted]
+    if (!fits) throw new WrongServerError(wanted)
+  }
+
+  async destroy(client: DriverClient, reason: DestroyReason): Promise<void> {
+    this.#connecting.add(client) // its end is no loss any more
+    const dead = client._ended === true || client._queryable === false
+    if (!dead && isBusy(client)) cancelQuery(client)
+    if (dead || ABRUPT.has(reason) || isBusy(client)) {
+      cutSocket(client)
+    } else {
+      const timer = setTimeout(() => cutSocket(client), GOODBYE_MILLIS)
+      timer.unref()
+      try {
+        await client.end()
+      } finally {
+        clearTimeout(timer)
+      }
+    }
+    this.#host.removed(client)
+  }
+
+  isBroken(client: DriverClient, error?: unknown): boolean {
+    if (client._queryable === false || client._ended === true || client._ending === true || isBusy(client)) return true
+    if (this.#sessions.get(client)?.tainted === true && this.#options.resetSession !== 'never') return true
+    return error !== undefined && classifyPg(error) !== 'query'
+  }
+
+  async validate(client: DriverClient): Promise<void> {
+    if (this.#options.targetSessionAttrs === 'any') await run(client, '')
+    else await this.#checkRole(client)
+  }
+
+  needsReset(client: DriverClient): boolean {
+    if (this.#options.resetSession === 'always' || inTransaction(client) === true) return true
+    return this.#options.resetSession === 'auto' && this.#sessions.get(client)?.marked === true
+  }
+
+  async reset(client: DriverClient): Promise<void> {
+    const session = this.#sessions.get(client)
+    if (session === undefined) return
+    if (inTransaction(client) === true) await session.quietly(() => run(client, 'ROLLBACK'))
+    const { resetSession, onConnect } = this.#options
+    if (resetSession === 'always' || (resetSession === 'auto' && session.marked)) {
+      await session.reset()
+      if (onConnect !== undefined) await session.quietly(async () => void (await onConnect(client as never)))
+    }
+  }
+
+  classify(error: unknown): FailureClass {
+    const failure = classifyPg(error)
+    // 25006 read_only_sql_transaction: a demoted primary, but also any READ ONLY transaction.
+    if (failure === 'query' && this.#options.targetSessionAttrs === 'read-write' && isReadOnlyError(error)) return 'role-change'
+    return failure
+  }
+}
+
+type PasswordFunction = (parameters: unknown, context: PasswordContext) => unknown
+
+function isReadOnlyError(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === '25006'
+}

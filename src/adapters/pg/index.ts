@@ -1,0 +1,8 @@
+export { pgPool } from './pg-pool.ts'
+export type { BorrowedClient, PgPoolExtras, PgPoolOptions, SlowQuery } from './pg-pool.ts'
+export { pgDriver } from './pg-driver.ts'
+export { knexPool, kyselyPool, pgBossDb, sequelizePool } from './faces.ts'
+export { TransactionRolledBackError } from './transaction.ts'
+export type { TransactionOptions } from './transaction.ts'
+export { WrongServerError } from './classify.ts'
+export type { PasswordContext, PgFaceOptions, TargetSessionAttrs } from './options.ts'

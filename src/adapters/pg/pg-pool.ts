@@ -1,0 +1,343 @@
+import { AsyncResource } from 'node:async_hooks'
+import { inspect } from 'node:util'
+import type { CloseReport } from '../../core/close-report.ts'
+import { AcquireTimeoutError, PoolClosedError, PoolError } from '../../core/errors.ts'
+import type { Lease } from '../../core/lease.ts'
+import type { PoolState } from '../../core/lifecycle.ts'
+import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
+import { engineOf, Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
+import type { PoolStats } from '../../core/stats.ts'
+import { isServerError } from './classify.ts'
+import type { DriverClient, DriverClientClass, PgModule } from './driver.ts'
+import { PgFactory } from './factory.ts'
+import { LeasedClient, type Borrowing } from './leased-client.ts'
+import { resolvePgOptions, type PgFaceOptions, type ResolvedPgOptions } from './options.ts'
+import { SlowQueries } from './slow-queries.ts'
+import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
+
+export type { SlowQuery } from './slow-queries.ts'
+
+/** How long `end()` leaves to borrowers before their connections are cut; pg.Pool waits for ever. */
+const END_MILLIS = 30_000
+
+/** What a pool of `pgPool` has beyond the surface of pg.Pool. `C` is the driver's type of a borrowed client. */
+export interface PgPoolExtras<C> extends AsyncDisposable {
+  /** The engine's pool: leases of plain clients, events, `resize`, `invalidate`, `suspend`. */
+  readonly core: Pool<DriverClient>
+  readonly name: string
+  readonly kind: string
+  readonly state: PoolState
+  /** Runs the callback with a connection and gives it back. */
+  use<R>(callback: (client: C) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R>
+  /** Runs the callback in a transaction: COMMIT when it succeeds, ROLLBACK when it fails, with its own error. */
+  transaction<R>(callback: (client: C) => R | PromiseLike<R>, options?: TransactionOptions & AcquireOptions): Promise<R>
+  /** Opens `min` connections, at least one; rejects with `ERR_POOL_CREATE`. */
+  ready(options?: ReadyOptions): Promise<void>
+  stats(): PoolStats
+  health(options?: HealthOptions): Promise<HealthCheck>
+  /** As `end()`, but with a deadline of one's own and a report. */
+  close(options?: CloseOptions): Promise<CloseReport>
+}
+
+type Callback = (error: unknown, client?: unknown, release?: (error?: unknown) => void) => void
+
+/** The members of the driver's pool that the subclass builds on. */
+interface DriverPool extends NodeJS.EventEmitter {
+  options: Record<string, unknown>
+  Client: DriverClientClass
+  ending: boolean
+  ended: boolean
+}
+
+const classes = new WeakMap<PgModule, new (options?: object) => DriverPool & PgPoolExtras<DriverClient>>()
+
+/** The class of Millpond pools for one copy of `pg`: a real subclass of its own `Pool`. */
+export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool & PgPoolExtras<DriverClient> {
+  const known = classes.get(pg)
+  if (known !== undefined) return known
+  const Base = pg.Pool as new (options?: object) => DriverPool
+
+  class MillpondPool extends Base implements PgPoolExtras<DriverClient> {
+    readonly #core: Pool<DriverClient>
+    readonly #factory: PgFactory
+    readonly #options: ResolvedPgOptions
+    readonly #borrowing: Borrowing
+    readonly #slow: SlowQueries
+    /** With `compat: 'strict'`, the one object that stands for a connection. */
+    readonly #stable = new WeakMap<DriverClient, LeasedClient>()
+    #whenEnded: Promise<CloseReport> | undefined
+
+    constructor(given: object = {}) {
+      super(given)
+      this.#options = resolvePgOptions(given as Readonly<Record<string, unknown>>)
+      const { engine, onStaleRelease } = this.#options
+      this.options = hideSecrets({ ...this.options, max: engine.max, min: engine.min ?? 0 })
+      this.#factory = new PgFactory(this.Client, this.#options, {
+        connected: (client) => this.emit('connect', client),
+        removed: (client) => this.emit('remove', client),
+        failedIdle: (error, client) => {
+          if (this.listenerCount('error') > 0) this.emit('error', error, client)
+        },
+      })
+      this.#core = new Pool(this.#factory, engine)
+      this.#slow = new SlowQueries(this, this.#options.slowQueryMillis)
+      this.#borrowing = {
+        onStaleRelease,
+        giveBack: (lease, client, error) => this.#giveBack(lease, client, error),
+        query: (client, args) => this.#slow.run(client, args, 0),
+      }
+    }
+
+    get core(): Pool<DriverClient> {
+      return this.#core
+    }
+    get name(): string {
+      return this.#core.name
+    }
+    get kind(): string {
+      return this.#core.kind
+    }
+    get state(): PoolState {
+      return this.#core.state
+    }
+    get totalCount(): number {
+      return this.#core.stats().total
+    }
+    get idleCount(): number {
+      return this.#core.stats().idle
+    }
+    get waitingCount(): number {
+      return this.#core.stats().waiting
+    }
+    get expiredCount(): number {
+      const { inventory, clock } = engineOf(this.#core)
+      const now = clock.now()
+      return Array.from(inventory.entries()).filter(({ expiresAt }) => expiresAt <= now).length
+    }
+
+    // ── borrowing ──
+
+    connect(callback?: Callback): Promise<DriverClient> | undefined {
+      const connected = this.#borrow({})
+      if (typeof callback !== 'function') return connected.then((leased) => leased.proxy)
+      // The callback runs in the async context of its caller, not of whoever released the connection.
+      const call = AsyncResource.bind(callback)
+      connected.then(
+        (leased) => call(undefined, leased.proxy, (error?: unknown) => leased.release(error)),
+        (error: unknown) => call(error, undefined, () => undefined),
+      )
+      return undefined
+    }
+
+    async #borrow(options: AcquireOptions): Promise<LeasedClient> {
+      const lease = await this.#acquire(options)
+      return this.#leasedClient(lease)
+    }
+
+    #leasedClient(lease: Lease<DriverClient>): LeasedClient {
+      const client = lease.resource
+      if (this.#options.compat !== 'strict') return new LeasedClient(this.#borrowing, client, lease)
+      const stable = this.#stable.get(client) ?? new LeasedClient(this.#borrowing, client, lease)
+      stable.reuse(lease)
+      this.#stable.set(client, stable)
+      return stable
+    }
+
+    async #acquire(options: AcquireOptions | undefined): Promise<Lease<DriverClient>> {
+      let lease: Lease<DriverClient>
+      try {
+        lease = await this.#core.acquire(options)
+      } catch (error) {
+        throw asDriverError(error)
+      }
+      this.#factory.hold(lease.resource, true)
+      if (this.listenerCount('acquire') > 0) this.#emitSafely('acquire', lease.resource)
+      return lease
+    }
+
+    #giveBack(lease: Lease<DriverClient>, client: DriverClient, error: unknown): void {
+      this.#factory.hold(client, false)
+      if (this.listenerCount('release') > 0) this.#emitSafely('release', error, client)
+      const given = error !== undefined && error !== null && error !== false
+      // pg.Pool ends a connection for whatever truthy is given; a statement that failed is no reason to.
+      if (given && (this.#options.compat === 'strict' || !isServerError(error))) lease.destroy(error)
+      else lease.release(given ? error : undefined)
+    }
+
+    /** A listener that throws strands nobody. */
+    #emitSafely(event: string, ...args: unknown[]): void {
+      try {
+        this.emit(event, ...args)
+      } catch (error) {
+        process.emitWarning(`pool "${this.name}": a listener of '${event}' threw: ${String(error)}`, 'MillpondWarning')
+      }
+    }
+
+    // ── work ──
+
+    query(text: unknown, values?: unknown, callback?: unknown): unknown {
+      const done = [text, values, callback].find((arg) => typeof arg === 'function') as Callback | undefined
+      const answer = this.#query(text, typeof values === 'function' ? undefined : values)
+      if (done === undefined) return answer
+      const call = AsyncResource.bind(done)
+      answer.then(
+        (result) => call(undefined, result),
+        (error: unknown) => call(error),
+      )
+      return undefined
+    }
+
+    async #query(text: unknown, values: unknown): Promise<unknown> {
+      if (typeof text === 'function') throw new Error('Passing a function as the first parameter to pool.query is not supported')
+      const askedAt = this.#slow.now()
+      const lease = await this.#acquire(undefined)
+      const client = lease.resource
+      const waitMillis = this.#slow.now() - askedAt
+      let result: unknown
+      try {
+        const args = values === undefined ? [text] : [text, values]
+        result = await (isSubmittable(text) ? submitted(client, args) : this.#slow.run(client, args, waitMillis))
+      } catch (error) {
+        this.#factory.hold(client, false)
+        if (this.listenerCount('release') > 0) this.#emitSafely('release', error, client)
+        if (!lease.released) lease.release(error)
+        throw error
+      }
+      this.#giveBack(lease, client, undefined)
+      return result
+    }
+
+    async use<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
+      try {
+        return await this.#core.use(async (client, lease) => {
+          this.#factory.hold(client, true)
+          try {
+            return await callback(this.#leasedClient(lease).proxy)
+          } finally {
+            this.#factory.hold(client, false)
+          }
+        }, options)
+      } catch (error) {
+        throw asDriverError(error)
+      }
+    }
+
+    async transaction<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options: TransactionOptions & AcquireOptions = {}): Promise<R> {
+      const { isolation, readOnly, retries = 0, ...acquire } = options
+      for (let attempt = 0; ; attempt++) {
+        try {
+          return await this.use((client) => runTransaction(client, { isolation, readOnly }, () => callback(client)), acquire)
+        } catch (error) {
+          if (attempt >= retries || !isRetryable(error)) throw error
+          // Those who collided do not meet again at once.
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** Math.min(attempt, 6)))
+        }
+      }
+    }
+
+    async ready(options?: ReadyOptions): Promise<void> {
+      await this.#core.ready(options)
+    }
+
+    // ── watching and ending ──
+
+    stats(): PoolStats {
+      return this.#core.stats()
+    }
+
+    health(options?: HealthOptions): Promise<HealthCheck> {
+      return this.#core.health(options)
+    }
+
+    close(options?: CloseOptions): Promise<CloseReport> {
+      this.ending = true
+      this.#whenEnded ??= this.#core.close(options).then((report) => {
+        this.ended = true
+        return report
+      })
+      return this.#whenEnded
+    }
+
+    end(callback?: (error?: Error) => void): Promise<void> | undefined {
+      const twice = this.ending ? new Error('Called end on pool more than once') : undefined
+      const ended = twice === undefined ? this.close({ timeoutMillis: END_MILLIS }).then(() => undefined) : Promise.reject(twice)
+      if (callback === undefined) return ended
+      const call = AsyncResource.bind(callback)
+      ended.then(
+        () => call(),
+        (error: unknown) => call(error as Error),
+      )
+      return undefined
+    }
+
+    async [Symbol.asyncDispose](): Promise<void> {
+      await this.close({ timeoutMillis: END_MILLIS })
+    }
+
+    /** Names and counts only: options and clients hold the password. */
+    [inspect.custom](): string {
+      return inspect(this.#core).replace(/^Pool/, 'MillpondPool')
+    }
+  }
+
+  classes.set(pg, MillpondPool)
+  return MillpondPool
+}
+
+/**
+ * A pool in place of `new pg.Pool(options)`, with its surface, its types and its defaults where those were bounded.
+ * The driver is handed in: `pgPool(pg, { connectionString, max: 20 })`.
+ *
+ * @throws {OptionError} on a wrong value, a misspelt option, or two names for one thing
+ */
+export function pgPool<P extends PgModule>(
+  pg: P,
+  options: PgPoolOptions<P> = {} as PgPoolOptions<P>,
+): InstanceType<P['Pool']> & PgPoolExtras<BorrowedClient<P>> {
+  const Class = pgPoolClass(pg)
+  // The class is built at run time on the user's own, whose exact type goes out again.
+  return new Class(options) as unknown as InstanceType<P['Pool']> & PgPoolExtras<BorrowedClient<P>>
+}
+
+/** Options of the user's own `pg.Pool`, and Millpond's. */
+export type PgPoolOptions<P extends PgModule> = Omit<NonNullable<ConstructorParameters<P['Pool']>[0]>, keyof PgFaceOptions> & PgFaceOptions
+
+/** What `connect()` of the user's own `pg.Pool` gives. */
+export type BorrowedClient<P extends PgModule> =
+  InstanceType<P['Pool']> extends { connect(): Promise<infer C> } ? C : InstanceType<P['Client']>
+
+/** The phrases that users of `pg` know, and search for. */
+function asDriverError(error: unknown): unknown {
+  if (error instanceof AcquireTimeoutError) error.message = `timeout exceeded when trying to connect: ${error.message}`
+  else if (error instanceof PoolClosedError) error.message = `Cannot use a pool after calling end on the pool: ${error.message}`
+  else if (PoolError.is(error) && (error.code === 'ERR_POOL_CREATE' || error.code === 'ERR_POOL_DOWN') && error.cause instanceof Error) {
+    // The driver's own error, as pg.Pool rejects with; what the pool knows stands beside it.
+    const { cause } = error
+    Object.defineProperty(cause, 'pool', { value: { name: error.pool, code: error.code, message: error.message }, configurable: true })
+    return cause
+  }
+  return error
+}
+
+function hideSecrets(options: Record<string, unknown>): Record<string, unknown> {
+  if ('password' in options) Object.defineProperty(options, 'password', { enumerable: false })
+  return options
+}
+
+/** A query object that submits itself: pg.Query, a cursor, a stream. */
+function isSubmittable(text: unknown): boolean {
+  return typeof text === 'object' && text !== null && 'submit' in text && typeof text.submit === 'function'
+}
+
+/** Submits a query object and waits for its callback. */
+function submitted(client: DriverClient, args: unknown[]): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const done = (error: unknown, result: unknown): void => {
+      if (error) reject(error as Error)
+      else resolve(result)
+    }
+    const [query, values] = args
+    ;(client.query as (...args: unknown[]) => unknown).call(client, query, values, done)
+  })
+}
+
