@@ -77,14 +77,24 @@ const WATCHDOG = `
  * Starts a server program that does not outlive this runner, even when the runner is killed: by the kernel's
  * parent-death signal where `setpriv` is (Linux), by a watchdog process elsewhere.
  */
-export function spawnServer(program: string, args: readonly string[], options: { cwd: string; env?: NodeJS.ProcessEnv; asNobody?: boolean }): ChildProcess {
+export function spawnServer(
+  program: string,
+  args: readonly string[],
+  options: { cwd: string; env?: NodeJS.ProcessEnv; asNobody?: boolean },
+): ChildProcess {
   const setpriv = process.platform === 'linux' ? findProgram('setpriv') : undefined
   const user = options.asNobody ? NOBODY : undefined
-  const spawnOptions = { cwd: options.cwd, env: options.env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
+  const spawnOptions = {
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'],
+  }
   let child: ChildProcess
   if (setpriv === undefined) {
     child = spawn(program, args, { ...spawnOptions, ...user })
-    const watchdog = spawn(process.execPath, ['-e', WATCHDOG, String(child.pid)], { stdio: ['pipe', 'ignore', 'ignore'] })
+    const watchdog = spawn(process.execPath, ['-e', WATCHDOG, String(child.pid)], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
     watchdog.unref()
     ;(watchdog.stdin as { unref?: () => void }).unref?.()
     child.once('exit', () => watchdog.kill())
@@ -135,4 +145,3 @@ export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void
     }
   }
 }
-

@@ -180,7 +180,10 @@ export class FaultProxy implements AsyncDisposable {
 }
 
 /** @param random - numbers from 0 to 1, for jitter; hand in a seeded one to repeat a run */
-export async function startFaultProxy(target: { readonly host: string; readonly port: number }, random: () => number = Math.random): Promise<FaultProxy> {
+export async function startFaultProxy(
+  target: { readonly host: string; readonly port: number },
+  random: () => number = Math.random,
+): Promise<FaultProxy> {
   const proxy = new FaultProxy({ host: target.host, port: target.port }, random)
   await proxy.listen()
   return proxy

@@ -20,7 +20,9 @@ function packageFolder(major: PostgresMajor): string {
   for (const folder of require.resolve.paths(name) ?? []) {
     if (existsSync(join(folder, name, 'package.json'))) return join(folder, name)
   }
-  throw new Error(`PostgreSQL ${major} for ${platform}-${process.arch} is not installed (npm package ${name}); run npm install`)
+  throw new Error(
+    `PostgreSQL ${major} for ${platform}-${process.arch} is not installed (npm package ${name}); run npm install`,
+  )
 }
 
 /** The package links its libraries in an install script, which some installs leave out. */
@@ -51,7 +53,8 @@ export function findPostgres(major: PostgresMajor, serverFolder: string): Postgr
   })
   const found = programs(join(folder, 'native'))
   if (!works(found.postgres, false)) healLinks(folder)
-  if (!works(found.postgres, false)) throw new Error(`PostgreSQL ${major} does not start from its npm package in ${dirname(folder)}`)
+  if (!works(found.postgres, false))
+    throw new Error(`PostgreSQL ${major} does not start from its npm package in ${dirname(folder)}`)
   if (!isRoot || works(found.postgres, true)) return found
   const copy = join(serverFolder, 'native')
   cpSync(join(folder, 'native'), copy, { recursive: true, verbatimSymlinks: true })

@@ -3,7 +3,17 @@ import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'n
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
-import { childPids, endChild, hasEnded, isRoot, NOBODY, removeFolder, signalAll, spawnServer, tempFolder } from './child.ts'
+import {
+  childPids,
+  endChild,
+  hasEnded,
+  isRoot,
+  NOBODY,
+  removeFolder,
+  signalAll,
+  spawnServer,
+  tempFolder,
+} from './child.ts'
 import { findPostgres, type PostgresBinaries, type PostgresMajor } from './postgres-binaries.ts'
 import { freePort, sleep, waitFor } from './wait.ts'
 
@@ -50,10 +60,20 @@ export class PostgresServer implements AsyncDisposable {
   #log = ''
   #paused: number[] = []
 
-  constructor(folder: string, port: number, binaries: PostgresBinaries, { major = 18, settings = {}, password = 'rig-password' }: PostgresOptions) {
+  constructor(
+    folder: string,
+    port: number,
+    binaries: PostgresBinaries,
+    { major = 18, settings = {}, password = 'rig-password' }: PostgresOptions,
+  ) {
     this.#folder = folder
     this.#binaries = binaries
-    this.#settings = { ...SETTINGS, port, unix_socket_directories: process.platform === 'win32' ? '' : folder, ...settings }
+    this.#settings = {
+      ...SETTINGS,
+      port,
+      unix_socket_directories: process.platform === 'win32' ? '' : folder,
+      ...settings,
+    }
     this.major = major
     this.port = port
     this.password = password
@@ -90,7 +110,10 @@ export class PostgresServer implements AsyncDisposable {
   async start(): Promise<void> {
     if (this.isRunning) return
     const settings = Object.entries(this.#settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    const child = spawnServer(this.#binaries.postgres, ['-D', this.dataFolder, ...settings], { cwd: this.#folder, asNobody: isRoot })
+    const child = spawnServer(this.#binaries.postgres, ['-D', this.dataFolder, ...settings], {
+      cwd: this.#folder,
+      asNobody: isRoot,
+    })
     this.#child = child
     const note = (chunk: Buffer): void => {
       this.#log += chunk.toString()
@@ -107,7 +130,11 @@ export class PostgresServer implements AsyncDisposable {
   }
 
   async #answers(): Promise<boolean> {
-    const client = new pg.Client({ ...this.config, connectionTimeoutMillis: 2_000, ...(existsSync(join(this.#folder, 'server.crt')) ? { ssl: { rejectUnauthorized: false } } : {}) })
+    const client = new pg.Client({
+      ...this.config,
+      connectionTimeoutMillis: 2_000,
+      ...(existsSync(join(this.#folder, 'server.crt')) ? { ssl: { rejectUnauthorized: false } } : {}),
+    })
     client.on('error', () => undefined)
     try {
       await client.connect()
@@ -174,11 +201,27 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-function initialise(folder: string, binaries: PostgresBinaries, { auth = 'trust', password = 'rig-password' }: PostgresOptions): void {
+function initialise(
+  folder: string,
+  binaries: PostgresBinaries,
+  { auth = 'trust', password = 'rig-password' }: PostgresOptions,
+): void {
   const passwordFile = join(folder, 'password')
   writeFileSync(passwordFile, password, { mode: 0o644 })
   const locale = process.platform === 'linux' ? 'C.UTF-8' : 'C'
-  const args = ['-D', join(folder, 'data'), '-U', 'postgres', '-A', auth, `--pwfile=${passwordFile}`, '-E', 'UTF8', `--locale=${locale}`, '--no-sync']
+  const args = [
+    '-D',
+    join(folder, 'data'),
+    '-U',
+    'postgres',
+    '-A',
+    auth,
+    `--pwfile=${passwordFile}`,
+    '-E',
+    'UTF8',
+    `--locale=${locale}`,
+    '--no-sync',
+  ]
   try {
     execFileSync(binaries.initdb, args, { cwd: folder, stdio: 'pipe', ...(isRoot ? NOBODY : {}) })
   } catch (error) {
@@ -191,7 +234,11 @@ function makeCertificate(folder: string): Record<string, string> {
   const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.crt')]
   try {
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', certificate, ...subject], { stdio: 'pipe' })
+    execFileSync(
+      'openssl',
+      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', certificate, ...subject],
+      { stdio: 'pipe' },
+    )
   } catch (error) {
     throw new Error('A PostgreSQL server with TLS needs the program `openssl`', { cause: error })
   }
@@ -208,7 +255,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const binaries = findPostgres(options.major ?? 18, folder)
     initialise(folder, binaries, options)
     const tls = options.tls ? makeCertificate(folder) : {}
-    const server = new PostgresServer(folder, await freePort(), binaries, { ...options, settings: { ...tls, ...options.settings } })
+    const server = new PostgresServer(folder, await freePort(), binaries, {
+      ...options,
+      settings: { ...tls, ...options.settings },
+    })
     await server.start()
     return server
   } catch (error) {

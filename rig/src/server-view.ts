@@ -68,7 +68,9 @@ export class ServerView implements AsyncDisposable {
   /** Successful logins since the mark, those of the rig left out. */
   logins(): number {
     const text = this.#server.logText().slice(this.#mark)
-    return text.split('\n').filter((line) => line.includes('connection authorized') && !line.includes('millpond-rig-view')).length
+    return text
+      .split('\n')
+      .filter((line) => line.includes('connection authorized') && !line.includes('millpond-rig-view')).length
   }
 
   async close(): Promise<void> {

@@ -37,7 +37,10 @@ export async function waitFor<R>(
       lastError = error
     }
     if (performance.now() >= until) {
-      throw new Error(`${what}: not within ${timeoutMillis} ms`, lastError === undefined ? undefined : { cause: lastError })
+      throw new Error(
+        `${what}: not within ${timeoutMillis} ms`,
+        lastError === undefined ? undefined : { cause: lastError },
+      )
     }
     await sleep(everyMillis)
   }
@@ -57,7 +60,9 @@ export async function tryStart<S>(what: string, start: () => Promise<S>): Promis
     return await start()
   } catch (error) {
     if (process.env['CI'] === 'true') throw error
-    console.warn(`\n  ⚠ ${what} cannot be started here, its tests are SKIPPED: ${error instanceof Error ? error.message : String(error)}\n`)
+    console.warn(
+      `\n  ⚠ ${what} cannot be started here, its tests are SKIPPED: ${error instanceof Error ? error.message : String(error)}\n`,
+    )
     return undefined
   }
 }

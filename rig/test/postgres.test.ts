@@ -77,7 +77,10 @@ describe('the view on a server', () => {
     await using view = new ServerView(server)
     expect(await view.count()).toBe(0)
     view.markLogins()
-    const clients = [await connected(server, { application_name: 'one' }), await connected(server, { application_name: 'two' })]
+    const clients = [
+      await connected(server, { application_name: 'one' }),
+      await connected(server, { application_name: 'two' }),
+    ]
     expect((await view.backends()).map(({ applicationName }) => applicationName)).toEqual(['one', 'two'])
     await waitFor(() => view.logins() === 2, { what: 'two logins are logged' })
     const ended = endOf(clients[0] as pg.Client)
@@ -114,7 +117,9 @@ describe('a server', () => {
 /** A dead process that nobody has waited for yet is a zombie, not a running one. */
 function runs(pid: number): boolean {
   try {
-    return !execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).trim().startsWith('Z')
+    return !execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' })
+      .trim()
+      .startsWith('Z')
   } catch {
     return false
   }

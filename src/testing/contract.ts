@@ -41,7 +41,11 @@ async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
 }
 
 /** What every adapter that leases must do. Run it in a test file of the adapter, against a real server. */
-export function poolContract<T>(name: string, { describe, it }: TestApi, { make, work, kill }: ContractOptions<T>): void {
+export function poolContract<T>(
+  name: string,
+  { describe, it }: TestApi,
+  { make, work, kill }: ContractOptions<T>,
+): void {
   const withPool = (body: (pool: Pool<T>) => Promise<void>) => async (): Promise<void> => {
     const pool = await make()
     try {
@@ -58,7 +62,10 @@ export function poolContract<T>(name: string, { describe, it }: TestApi, { make,
         await pool.use(work)
         await pool.use(work)
         const { created, idle, acquired } = pool.stats()
-        check(created === 1 && idle === 1 && acquired === 2, `expected one resource, used twice; got ${inspect(pool.stats())}`)
+        check(
+          created === 1 && idle === 1 && acquired === 2,
+          `expected one resource, used twice; got ${inspect(pool.stats())}`,
+        )
       }),
     )
 
@@ -74,7 +81,10 @@ export function poolContract<T>(name: string, { describe, it }: TestApi, { make,
         } catch (error) {
           code = PoolError.is(error) ? error.code : error
         }
-        check(code === 'ERR_POOL_LEASE_RELEASED', `a stale release must throw ERR_POOL_LEASE_RELEASED, got ${String(code)}`)
+        check(
+          code === 'ERR_POOL_LEASE_RELEASED',
+          `a stale release must throw ERR_POOL_LEASE_RELEASED, got ${String(code)}`,
+        )
         check(pool.stats().used === 1, 'a stale release must not end the lease of somebody else')
         await work(second.resource)
         second.release()
@@ -104,7 +114,10 @@ export function poolContract<T>(name: string, { describe, it }: TestApi, { make,
       'a wait ends at its deadline, and an abort ends it with its reason',
       withPool(async (pool) => {
         const held: Lease<T>[] = [await pool.acquire(), await pool.acquire()]
-        check((await codeOf(pool.acquire({ timeoutMillis: 20 }))) === 'ERR_POOL_ACQUIRE_TIMEOUT', 'a timeout must be told as one')
+        check(
+          (await codeOf(pool.acquire({ timeoutMillis: 20 }))) === 'ERR_POOL_ACQUIRE_TIMEOUT',
+          'a timeout must be told as one',
+        )
         const controller = new AbortController()
         const aborted = pool.acquire({ signal: controller.signal }).catch((error: unknown) => error)
         const reason = new Error('gone')
@@ -163,14 +176,21 @@ export function poolContract<T>(name: string, { describe, it }: TestApi, { make,
 }
 
 /** What every adapter must show: statistics, health, an orderly close, and no secret anywhere. */
-export function viewContract(name: string, { describe, it }: TestApi, { make, touch, secrets }: ViewContractOptions): void {
+export function viewContract(
+  name: string,
+  { describe, it }: TestApi,
+  { make, touch, secrets }: ViewContractOptions,
+): void {
   describe(`${name} keeps the view contract`, () => {
     it('shows statistics that are plain data and add up', async () => {
       const pool = await make()
       await touch(pool)
       const stats = pool.stats()
       check(stats.name === pool.name && stats.kind === pool.kind, 'name and kind must agree')
-      check(stats.total === stats.idle + stats.used + stats.maintaining + stats.closing, 'total must be the sum of the states')
+      check(
+        stats.total === stats.idle + stats.used + stats.maintaining + stats.closing,
+        'total must be the sum of the states',
+      )
       check(JSON.stringify(JSON.parse(JSON.stringify(stats))) === JSON.stringify(stats), 'stats must be plain data')
       await pool.close()
     })
@@ -195,7 +215,11 @@ export function viewContract(name: string, { describe, it }: TestApi, { make, to
       const pool = await make()
       await touch(pool)
       const health = await pool.health()
-      const shown = [inspect(pool, { depth: 10, showHidden: true }), JSON.stringify(pool.stats()), JSON.stringify(health)].join('\n')
+      const shown = [
+        inspect(pool, { depth: 10, showHidden: true }),
+        JSON.stringify(pool.stats()),
+        JSON.stringify(health),
+      ].join('\n')
       for (const secret of secrets) check(!shown.includes(secret), 'a secret is shown')
       await pool.close()
     })

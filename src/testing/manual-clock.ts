@@ -130,7 +130,8 @@ export class ManualClock implements Clock {
   }
 
   async #fireDue(): Promise<void> {
-    for (let timer = this.#nextTimer(this.#now); timer !== undefined; timer = this.#nextTimer(this.#now)) this.#fire(timer)
+    for (let timer = this.#nextTimer(this.#now); timer !== undefined; timer = this.#nextTimer(this.#now))
+      this.#fire(timer)
     await this.#endTurn()
   }
 
@@ -143,7 +144,8 @@ export class ManualClock implements Clock {
     let next: ManualTimer | undefined
     for (const timer of this.#timers) {
       if (timer.dueAt > until) continue
-      if (next === undefined || timer.dueAt < next.dueAt || (timer.dueAt === next.dueAt && timer.order < next.order)) next = timer
+      if (next === undefined || timer.dueAt < next.dueAt || (timer.dueAt === next.dueAt && timer.order < next.order))
+        next = timer
     }
     return next
   }

@@ -8,7 +8,20 @@ import { checkInvariants, watchInvariants } from '../support/invariants.ts'
 type Command =
   | { do: 'acquire'; timeout: number; priority: number; abortable: boolean }
   | { do: 'try' }
-  | { do: 'release' | 'releaseBroken' | 'releaseError' | 'destroy' | 'stale' | 'abort' | 'die' | 'openCreate' | 'openValidate' | 'openReset'; pick: number }
+  | {
+      do:
+        | 'release'
+        | 'releaseBroken'
+        | 'releaseError'
+        | 'destroy'
+        | 'stale'
+        | 'abort'
+        | 'die'
+        | 'openCreate'
+        | 'openValidate'
+        | 'openReset'
+      pick: number
+    }
   | { do: 'failCreate'; pick: number; failure: 'disconnect' | 'auth' | 'saturated' | 'restart' | 'timeout' }
   | { do: 'failValidate' | 'failReset'; pick: number }
   | { do: 'advance' | 'stall' | 'freeze' | 'jump'; millis: number }
@@ -19,19 +32,92 @@ type Command =
 
 const pick = fc.nat(20)
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ do: fc.constant('acquire' as const), timeout: fc.constantFrom(0, 5, 50, 500, 5_000), priority: fc.constantFrom(0, 0, 0, 1, 2), abortable: fc.boolean() }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constant('acquire' as const),
+      timeout: fc.constantFrom(0, 5, 50, 500, 5_000),
+      priority: fc.constantFrom(0, 0, 0, 1, 2),
+      abortable: fc.boolean(),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('try' as const) }) },
-  { weight: 12, arbitrary: fc.record({ do: fc.constantFrom('release' as const, 'release' as const, 'release' as const, 'releaseBroken' as const, 'releaseError' as const, 'destroy' as const, 'stale' as const), pick }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'release' as const,
+        'release' as const,
+        'release' as const,
+        'releaseBroken' as const,
+        'releaseError' as const,
+        'destroy' as const,
+        'stale' as const,
+      ),
+      pick,
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('abort' as const, 'die' as const), pick }) },
-  { weight: 12, arbitrary: fc.record({ do: fc.constantFrom('openCreate' as const, 'openCreate' as const, 'openValidate' as const, 'openReset' as const), pick }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('failCreate' as const), pick, failure: fc.constantFrom('disconnect' as const, 'auth' as const, 'saturated' as const, 'restart' as const, 'timeout' as const) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constantFrom('openCreate' as const, 'openCreate' as const, 'openValidate' as const, 'openReset' as const),
+      pick,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('failCreate' as const),
+      pick,
+      failure: fc.constantFrom(
+        'disconnect' as const,
+        'auth' as const,
+        'saturated' as const,
+        'restart' as const,
+        'timeout' as const,
+      ),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('failValidate' as const, 'failReset' as const), pick }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('advance' as const), millis: fc.constantFrom(0, 1, 10, 100, 1_000, 10_000, 40_000) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('stall' as const, 'freeze' as const, 'jump' as const), millis: fc.constantFrom(20, 200, 3_000, 60_000) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('invalidate' as const), interrupt: fc.boolean(), spread: fc.constantFrom(0, 0, 1_000) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('suspend' as const, 'resume' as const, 'resume' as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('resize' as const), max: fc.integer({ min: 1, max: 5 }), min: fc.nat(2) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('close' as const), timeout: fc.constantFrom(1, 1_000), reject: fc.boolean() }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('advance' as const),
+      millis: fc.constantFrom(0, 1, 10, 100, 1_000, 10_000, 40_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constantFrom('stall' as const, 'freeze' as const, 'jump' as const),
+      millis: fc.constantFrom(20, 200, 3_000, 60_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('invalidate' as const),
+      interrupt: fc.boolean(),
+      spread: fc.constantFrom(0, 0, 1_000),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom('suspend' as const, 'resume' as const, 'resume' as const) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('resize' as const), max: fc.integer({ min: 1, max: 5 }), min: fc.nat(2) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('close' as const),
+      timeout: fc.constantFrom(1, 1_000),
+      reject: fc.boolean(),
+    }),
+  },
 )
 
 const options = fc.record({
@@ -181,7 +267,9 @@ class Run {
         this.factory.creates.splice(each.pick % Math.max(1, this.factory.creates.length), 1)[0]?.open()
         break
       case 'failCreate':
-        this.factory.creates.splice(each.pick % Math.max(1, this.factory.creates.length), 1)[0]?.fail(new FakeError(each.failure))
+        this.factory.creates
+          .splice(each.pick % Math.max(1, this.factory.creates.length), 1)[0]
+          ?.fail(new FakeError(each.failure))
         break
       case 'openValidate':
         this.validates.splice(each.pick % Math.max(1, this.validates.length), 1)[0]?.open()
@@ -271,8 +359,16 @@ async function play(given: PoolOptions<FakeResource>, seed: number, history: rea
 describe('any history of commands', () => {
   it('breaks no invariant, settles every acquire once, and leaves nothing', { timeout: 240_000 }, async () => {
     await fc.assert(
-      fc.asyncProperty(options, fc.integer({ min: 1, max: 2 ** 30 }), fc.array(command, { maxLength: 120, size: 'max' }), play),
-      { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 150), ...(process.env['PROPERTY_SEED'] === undefined ? {} : { seed: Number(process.env['PROPERTY_SEED']) }) },
+      fc.asyncProperty(
+        options,
+        fc.integer({ min: 1, max: 2 ** 30 }),
+        fc.array(command, { maxLength: 120, size: 'max' }),
+        play,
+      ),
+      {
+        numRuns: Number(process.env['PROPERTY_RUNS'] ?? 150),
+        ...(process.env['PROPERTY_SEED'] === undefined ? {} : { seed: Number(process.env['PROPERTY_SEED']) }),
+      },
     )
   })
 })

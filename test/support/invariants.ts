@@ -18,14 +18,26 @@ export function checkInvariants<T>(pool: Pool<T>): void {
     if (typeof count === 'number') assert(count >= 0, `${name} is ${count}`)
   }
   assert(
-    inState(IDLE) === counts.idle && inState(LEASED) === counts.used && inState(MAINTAINING) === counts.maintaining && inState(CLOSING) === counts.closing,
+    inState(IDLE) === counts.idle &&
+      inState(LEASED) === counts.used &&
+      inState(MAINTAINING) === counts.maintaining &&
+      inState(CLOSING) === counts.closing,
     'counts and lists differ',
   )
-  assert(inState(CREATING) === stats.creating && inState(ZOMBIE) === stats.zombies, 'creating or zombies differ from the list')
-  assert(stats.total === stats.idle + stats.used + stats.maintaining + stats.closing, 'total is not the sum of its states')
+  assert(
+    inState(CREATING) === stats.creating && inState(ZOMBIE) === stats.zombies,
+    'creating or zombies differ from the list',
+  )
+  assert(
+    stats.total === stats.idle + stats.used + stats.maintaining + stats.closing,
+    'total is not the sum of its states',
+  )
 
   const destroyed = Object.values(stats.destroyed).reduce((sum, count) => sum + count, 0)
-  assert(stats.created === stats.total + destroyed, `created ${stats.created} ≠ open ${stats.total} + destroyed ${destroyed}`)
+  assert(
+    stats.created === stats.total + destroyed,
+    `created ${stats.created} ≠ open ${stats.total} + destroyed ${destroyed}`,
+  )
   const { requested, acquired, timedOut, aborted, refused, failed, waiting } = stats
   assert(
     requested === acquired + timedOut + aborted + refused + failed + waiting,
@@ -43,12 +55,16 @@ export function checkInvariants<T>(pool: Pool<T>): void {
   )
   const { available } = inventory
   const listed = entries.filter((entry) => entry.listed)
-  assert(listed.length === available.size, `${listed.length} entries are listed as available, the list counts ${available.size}`)
+  assert(
+    listed.length === available.size,
+    `${listed.length} entries are listed as available, the list counts ${available.size}`,
+  )
   const open = pool.state === 'open' || pool.state === 'suspended'
   for (const entry of entries) {
     const room = entry.state === IDLE || (entry.state === LEASED && entry.leases < options.maxLeasesPerResource)
     if (entry.listed) assert(room, `entry ${entry.id} is listed as available but has no room`)
-    else if (open && room) assert(!inventory.sound(entry, engine.clock.now()), `entry ${entry.id} has room but is not listed`)
+    else if (open && room)
+      assert(!inventory.sound(entry, engine.clock.now()), `entry ${entry.id} has room but is not listed`)
   }
   assert(stats.zombies <= options.maxConnecting * 2, 'too many zombies')
 }

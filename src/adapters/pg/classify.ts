@@ -19,10 +19,13 @@ const BY_STATE: Readonly<Record<string, FailureClass>> = {
   '57P01': 'disconnect', // admin_shutdown, or pg_terminate_backend: see classifyPg
   '57P02': 'restart', // crash_shutdown
   '57P03': 'restart', // cannot_connect_now: starting up or shutting down
+  '57P04': 'config', // database_dropped
   '57P05': 'disconnect', // idle_session_timeout
   '25P03': 'disconnect', // idle_in_transaction_session_timeout
   '25P04': 'disconnect', // transaction_timeout
   '53300': 'saturated', // too_many_connections
+  '53400': 'saturated', // configuration_limit_exceeded
+  '58P01': 'disconnect', // undefined_file
   '3D000': 'config', // invalid_catalog_name: no such database
 }
 
@@ -41,16 +44,17 @@ const BY_CODE: Readonly<Record<string, FailureClass>> = {
   ENETUNREACH: 'disconnect',
   EHOSTDOWN: 'disconnect',
   ENOENT: 'restart', // no such unix socket: nobody listens
+  ERR_STREAM_DESTROYED: 'disconnect',
   ETIMEDOUT: 'timeout',
+  EMFILE: 'saturated', // of this process: no more files
+  ENFILE: 'saturated',
+  EADDRNOTAVAIL: 'saturated', // of this machine: no more ports
   ENOTFOUND: 'config',
   EAI_AGAIN: 'dns',
   EAI_FAIL: 'dns',
-  CERT_HAS_EXPIRED: 'tls',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'tls',
   SELF_SIGNED_CERT_IN_CHAIN: 'tls',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'tls',
+  EPROTO: 'tls',
 }
 
 // The texts of errors that `pg` throws without a code.
@@ -58,7 +62,8 @@ const BY_MESSAGE: readonly (readonly [RegExp, FailureClass])[] = [
   [/^Connection terminated|^Client has encountered a connection error|not queryable/i, 'disconnect'],
   [/^(timeout expired|Connection terminated due to connection timeout|Query read timeout)/i, 'timeout'],
   [/does not support SSL|SSL connection/i, 'tls'],
-  [/SASL|SCRAM|client password must be a string/i, 'auth'],
+  [/^SASL|client password must be a string/i, 'auth'],
+  [/^Password must be a string/, 'config'],
 ]
 
 function codeOf(error: unknown): string | undefined {
@@ -67,6 +72,12 @@ function codeOf(error: unknown): string | undefined {
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
+
+/** The server ends the session with it. */
+function isFatal(error: unknown): boolean {
+  const { severity } = error as { readonly severity?: unknown }
+  return severity === 'FATAL' || severity === 'PANIC'
+}
 
 /** Whether the server said it, in answer to a statement or a login. */
 export function isServerError(error: unknown): boolean {
@@ -85,8 +96,10 @@ export function classifyPg(error: unknown): FailureClass {
   if (code !== undefined) {
     const known = BY_STATE[code] ?? BY_CODE[code]
     if (known !== undefined) return known
-    if (SQLSTATE.test(code)) return BY_CLASS[code.slice(0, 2)] ?? 'query'
+    if (SQLSTATE.test(code)) return BY_CLASS[code.slice(0, 2)] ?? (isFatal(error) ? 'disconnect' : 'query')
+    if (/^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_)/.test(code)) return 'tls'
   }
+  if (error instanceof AggregateError) return classifyPg(error.errors[0])
   if (error instanceof Error) {
     for (const [pattern, failure] of BY_MESSAGE) if (pattern.test(error.message)) return failure
   }

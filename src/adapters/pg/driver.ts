@@ -16,22 +16,29 @@ export interface DriverClient extends EventEmitter {
   readonly secretKey?: number | null
   readonly host?: string
   readonly port?: number
+  readonly ssl?: unknown
+  readonly sslNegotiation?: string
+  /** False from a query's start to the server's word that it is ready for another. Absent on the native client. */
+  readonly readyForQuery?: boolean
   /** Absent on the native client. */
   readonly connection?: DriverConnection
   readonly _queryable?: boolean
-  readonly _ending?: boolean
+  _ending?: boolean
   readonly _ended?: boolean
   _getActiveQuery?(): { readonly text?: unknown } | null
   readonly _activeQuery?: { readonly text?: unknown } | null
   /** Before 8.16 the query under way stood here. */
   readonly activeQuery?: { readonly text?: unknown } | null
   readonly _queryQueue?: readonly unknown[]
+  readonly queryQueue?: readonly unknown[]
   readonly _sentQueryQueue?: readonly unknown[]
 }
 
 /** The wire of a client. */
 export interface DriverConnection extends EventEmitter {
-  readonly stream?: { destroy(error?: Error): unknown; readonly destroyed?: boolean }
+  /** Another object after TLS was negotiated: read it anew every time. */
+  readonly stream?: { destroy(error?: Error): unknown; readonly remoteAddress?: string }
+  _ending?: boolean
 }
 
 export type DriverClientClass = new (config?: never) => DriverClient
@@ -52,23 +59,37 @@ export interface QueryResultLike {
 
 /** A query of the adapter's own. */
 export async function run(client: DriverClient, text: string): Promise<QueryResultLike> {
-  return (await (client.query as (text: string) => Promise<QueryResultLike>).call(client, text))
+  return await (client.query as (text: string) => Promise<QueryResultLike>).call(client, text)
 }
 
-/** The query that is under way, if there is one. */
+/** The query that is under way, if there is one. The public names come last: newer versions warn about them. */
 export function activeQuery(client: DriverClient): { readonly text?: unknown } | null {
-  if (client._getActiveQuery !== undefined) return client._getActiveQuery()
-  return client._activeQuery ?? client.activeQuery ?? null
+  if (client._getActiveQuery !== undefined) return client._getActiveQuery() ?? null
+  return (client._activeQuery !== undefined ? client._activeQuery : client.activeQuery) ?? null
 }
 
-/** Whether a reply is outstanding, or queries wait to be sent. */
+/** Whether queries wait to be sent, or for their replies in pipeline mode. */
+export function hasQueue(client: DriverClient): boolean {
+  const queue = client._queryQueue ?? client.queryQueue
+  return (queue?.length ?? 0) > 0 || (client._sentQueryQueue?.length ?? 0) > 0
+}
+
+/** Whether a reply is outstanding: a query runs, a cursor is open, a COPY is under way. */
 export function isBusy(client: DriverClient): boolean {
-  return activeQuery(client) !== null || (client._queryQueue?.length ?? 0) > 0 || (client._sentQueryQueue?.length ?? 0) > 0
+  if (hasQueue(client)) return true
+  // The native client keeps its last query; it has no status while it works.
+  if (client.connection === undefined) return client.getTransactionStatus?.() === null
+  return activeQuery(client) !== null
 }
 
-/** Ends the socket at once, without a goodbye. */
+/** Ends the socket at once, without a goodbye and without an error event. */
 export function cutSocket(client: DriverClient): void {
-  const stream = client.connection?.stream
-  if (stream !== undefined) stream.destroy()
-  else void client.end().catch(() => undefined)
+  const { connection } = client
+  client._ending = true
+  if (connection?.stream === undefined) {
+    void client.end().catch(() => undefined)
+    return
+  }
+  connection._ending = true
+  connection.stream.destroy()
 }

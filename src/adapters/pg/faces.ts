@@ -103,7 +103,8 @@ export function kyselyPool<P extends FacedPool & { readonly options: unknown; re
     async connect() {
       const lease = await pool.core.acquire()
       const client = lease.resource
-      const known = stable.get(client) ?? (Object.create(client) as DriverClient & { release: (error?: unknown) => void })
+      const known =
+        stable.get(client) ?? (Object.create(client) as DriverClient & { release: (error?: unknown) => void })
       stable.set(client, known)
       known.query = client.query.bind(client)
       known.release = (error) => {

@@ -3,7 +3,7 @@ import { cancelQuery } from './cancel.ts'
 import { classifyPg, WrongServerError } from './classify.ts'
 import { cutSocket, isBusy, run, type DriverClient, type DriverClientClass } from './driver.ts'
 import type { PasswordContext, ResolvedPgOptions } from './options.ts'
-import { inTransaction, SessionState } from './session.ts'
+import { Session } from './session.ts'
 
 /** Whom the factory tells what happens to connections. */
 export interface PgFactoryHost {
@@ -14,7 +14,16 @@ export interface PgFactoryHost {
 }
 
 /** Reasons to end a connection without a goodbye: it is dead, or somebody may still be using it. */
-const ABRUPT: ReadonlySet<DestroyReason> = new Set<DestroyReason>(['broken', 'lost', 'validate', 'reset', 'overused', 'abandoned', 'interrupted', 'late'])
+const ABRUPT: ReadonlySet<DestroyReason> = new Set<DestroyReason>([
+  'broken',
+  'lost',
+  'validate',
+  'reset',
+  'overused',
+  'abandoned',
+  'interrupted',
+  'late',
+])
 
 /** An orderly goodbye that takes longer is ended by cutting the socket; shorter than the engine's own patience. */
 const GOODBYE_MILLIS = 1_000
@@ -25,9 +34,9 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   readonly #Client: DriverClientClass
   readonly #options: ResolvedPgOptions
   readonly #host: PgFactoryHost
-  readonly #sessions = new WeakMap<DriverClient, SessionState>()
-  /** Clients whose death their connect was told about. */
-  readonly #connecting = new WeakSet<DriverClient>()
+  readonly #sessions = new WeakMap<DriverClient, Session>()
+  /** Clients whose end is no loss to tell: they are connecting still, or being destroyed. */
+  readonly #untold = new WeakSet<DriverClient>()
   readonly #held = new WeakSet<DriverClient>()
   #nextHost = 0
   #password: Promise<unknown> | undefined
@@ -38,7 +47,7 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     this.#host = host
   }
 
-  session(client: DriverClient): SessionState | undefined {
+  session(client: DriverClient): Session | undefined {
     return this.#sessions.get(client)
   }
 
@@ -70,21 +79,20 @@ export class PgFactory implements ResourceFactory<DriverClient> {
 
   async #connect(host: string | undefined, context: CreateContext): Promise<DriverClient> {
     const client = new this.#Client(this.#clientConfig(host, context) as never)
-    this.#connecting.add(client)
-    this.#listen(client, context)
+    const session = new Session(client)
+    this.#sessions.set(client, session)
+    this.#untold.add(client)
+    this.#listen(client, session, context)
     const giveUp = (): void => {
       cutSocket(client)
     }
     context.signal.addEventListener('abort', giveUp, { once: true })
     try {
       await client.connect()
-      this.#connecting.delete(client)
-      const session = new SessionState(client)
-      this.#sessions.set(client, session)
       await session.quietly(() => this.#setUp(client))
+      this.#untold.delete(client)
       return client
     } catch (error) {
-      this.#connecting.add(client)
       cutSocket(client)
       throw error
     } finally {
@@ -101,7 +109,8 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     }
     const { password } = config
     if (typeof password === 'function') {
-      config['password'] = (parameters: unknown) => this.#sharedPassword(password as PasswordFunction, parameters, context)
+      config['password'] = (parameters: unknown) =>
+        this.#sharedPassword(password as PasswordFunction, parameters, context)
     }
     return config
   }
@@ -114,17 +123,22 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     return this.#password
   }
 
-  /** One listener for a client's whole life: no dying socket ever raises an uncaught exception. */
-  #listen(client: DriverClient, context: CreateContext): void {
-    let lastError: unknown
-    client.on('error', (error: unknown) => {
-      lastError ??= error
-      if (this.#connecting.has(client)) return
-      context.lost(error)
-      if (!this.#held.has(client)) this.#host.failedIdle(error, client)
-    })
+  /**
+   * One listener for a client's whole life: no dying socket ever raises an uncaught exception. Its first error is the
+   * cause; what follows only repeats that the connection ended.
+   */
+  #listen(client: DriverClient, session: Session, context: CreateContext): void {
+    let isOver = false
+    const over = (error: unknown): void => {
+      if (isOver || this.#untold.has(client)) return
+      isOver = true
+      const cause = session.fatal ?? error
+      context.lost(cause)
+      if (!this.#held.has(client)) this.#host.failedIdle(cause, client)
+    }
+    client.on('error', over)
     client.once('end', () => {
-      if (!this.#connecting.has(client)) context.lost(lastError)
+      over(new Error('Connection terminated unexpectedly'))
     })
   }
 
@@ -145,28 +159,42 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   async #checkRole(client: DriverClient): Promise<void> {
     const wanted = this.#options.targetSessionAttrs
     if (wanted === 'any') return
-    const { rows } = await run(client, "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS readonly")
+    const { rows } = await run(
+      client,
+      "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS readonly",
+    )
     const { standby, readonly } = rows[0] ?? {}
     const fits = { 'read-write': !readonly, 'read-only': readonly, primary: !standby, standby }[wanted]
     if (!fits) throw new WrongServerError(wanted)
   }
 
   async destroy(client: DriverClient, reason: DestroyReason): Promise<void> {
-    this.#connecting.add(client) // its end is no loss any more
-    const dead = client._ended === true || client._queryable === false
-    if (!dead && isBusy(client)) cancelQuery(client)
-    if (dead || ABRUPT.has(reason) || isBusy(client)) {
-      cutSocket(client)
-    } else {
+    this.#untold.add(client)
+    const isDead = client._ended === true || client._queryable === false
+    const busy = isBusy(client)
+    // A server does not notice that the socket of a statement at work is gone: it would work on for nobody.
+    if (busy && !isDead) await cancelQuery(client)
+    if (client._ended !== true) await this.#end(client, isDead || busy || ABRUPT.has(reason))
+    this.#host.removed(client)
+  }
+
+  /** Resolves when the socket is closed. */
+  async #end(client: DriverClient, abrupt: boolean): Promise<void> {
+    const { connection } = client
+    if (connection === undefined) {
+      await client.end()
+      return
+    }
+    await new Promise<void>((resolve) => {
       const timer = setTimeout(() => cutSocket(client), GOODBYE_MILLIS)
       timer.unref()
-      try {
-        await client.end()
-      } finally {
+      connection.once('end', () => {
         clearTimeout(timer)
-      }
-    }
-    this.#host.removed(client)
+        resolve()
+      })
+      if (abrupt) cutSocket(client)
+      else void client.end().catch(() => undefined)
+    })
   }
 
   isBroken(client: DriverClient, error?: unknown): boolean {
@@ -181,25 +209,32 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   }
 
   needsReset(client: DriverClient): boolean {
-    if (this.#options.resetSession === 'always' || inTransaction(client) === true) return true
-    return this.#options.resetSession === 'auto' && this.#sessions.get(client)?.marked === true
+    const session = this.#sessions.get(client)
+    if (session === undefined) return false
+    return session.settling || session.inTransaction || this.#resetsWhole(client, session)
+  }
+
+  /** Without tags to go by (the native client), `auto` cannot tell and resets always. */
+  #resetsWhole(client: DriverClient, session: Session): boolean {
+    const { resetSession } = this.#options
+    return resetSession === 'always' || (resetSession === 'auto' && (session.marked || client.connection === undefined))
   }
 
   async reset(client: DriverClient): Promise<void> {
     const session = this.#sessions.get(client)
     if (session === undefined) return
-    if (inTransaction(client) === true) await session.quietly(() => run(client, 'ROLLBACK'))
-    const { resetSession, onConnect } = this.#options
-    if (resetSession === 'always' || (resetSession === 'auto' && session.marked)) {
-      await session.reset()
-      if (onConnect !== undefined) await session.quietly(async () => void (await onConnect(client as never)))
-    }
+    await session.settle()
+    const whole = this.#resetsWhole(client, session)
+    await session.reset(whole)
+    const { onConnect } = this.#options
+    if (whole && onConnect !== undefined) await session.quietly(async () => void (await onConnect(client as never)))
   }
 
   classify(error: unknown): FailureClass {
     const failure = classifyPg(error)
     // 25006 read_only_sql_transaction: a demoted primary, but also any READ ONLY transaction.
-    if (failure === 'query' && this.#options.targetSessionAttrs === 'read-write' && isReadOnlyError(error)) return 'role-change'
+    if (failure === 'query' && this.#options.targetSessionAttrs === 'read-write' && isReadOnlyError(error))
+      return 'role-change'
     return failure
   }
 }

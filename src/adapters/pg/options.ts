@@ -122,7 +122,7 @@ function checkNames(pool: string, given: Readonly<Record<string, unknown>>): voi
   const ourNames: readonly string[] = [...POOL_OPTION_NAMES, ...Object.keys(FACE_RULES), 'hosts']
   const known = new Set<string>([...ourNames, ...DRIVER_OPTIONS])
   for (const option of Object.keys(given)) {
-    if (option === 'hooks') throw new OptionError(pool, option, '`hooks` are the engine\'s; use `onConnect`')
+    if (option === 'hooks') throw new OptionError(pool, option, "`hooks` are the engine's; use `onConnect`")
     if (known.has(option)) continue
     const nearest = nearestName(option, ourNames)
     if (nearest !== undefined && isNear(option, nearest)) {
@@ -133,7 +133,9 @@ function checkNames(pool: string, given: Readonly<Record<string, unknown>>): voi
 
 /** A foreign option is the driver's affair, unless it is one of ours with a slip of the pen. */
 function isNear(option: string, ours: string): boolean {
-  return Math.abs(option.length - ours.length) <= 2 && option.slice(0, 3).toLowerCase() === ours.slice(0, 3).toLowerCase()
+  return (
+    Math.abs(option.length - ours.length) <= 2 && option.slice(0, 3).toLowerCase() === ours.slice(0, 3).toLowerCase()
+  )
 }
 
 function checkHosts(pool: string, hosts: readonly string[] | undefined): readonly string[] {
@@ -149,7 +151,8 @@ const unlimited = (value: number): number => (value === 0 ? Infinity : value)
 
 function engineOptions(face: PgFaceOptions, given: Readonly<Record<string, unknown>>): PoolOptions<DriverClient> {
   const engine: Record<string, unknown> = {}
-  for (const option of POOL_OPTION_NAMES) if (given[option] !== undefined && given[option] !== null) engine[option] = given[option]
+  for (const option of POOL_OPTION_NAMES)
+    if (given[option] !== undefined && given[option] !== null) engine[option] = given[option]
   const waitMillis = face.connectionTimeoutMillis
   return {
     // A script, a test or a deployment that meets a server that is down is told so at once, as pg.Pool tells it.
@@ -162,7 +165,9 @@ function engineOptions(face: PgFaceOptions, given: Readonly<Record<string, unkno
     createTimeoutMillis: face.createTimeoutMillis ?? (waitMillis === undefined ? 10_000 : unlimited(waitMillis)),
     idleTimeoutMillis: unlimited(face.idleTimeoutMillis ?? 10_000),
     maxLifetimeMillis:
-      face.maxLifetimeSeconds === undefined ? (face.maxLifetimeMillis ?? 1_800_000) : unlimited(face.maxLifetimeSeconds * 1_000),
+      face.maxLifetimeSeconds === undefined
+        ? (face.maxLifetimeMillis ?? 1_800_000)
+        : unlimited(face.maxLifetimeSeconds * 1_000),
   }
 }
 
@@ -172,6 +177,8 @@ function clientOptions(given: Readonly<Record<string, unknown>>): Record<string,
   for (const option of Object.keys(given)) if (!ours.has(option)) client[option] = given[option]
   // pg.Pool hides these two from enumeration; they are the client's all the same.
   if (given['password'] !== undefined) client['password'] = given['password']
+  // The pool itself bounds a connect.
+  client['connectionTimeoutMillis'] = 0
   // A peer that is gone without a word is found by the kernel in about 40 s instead of never.
   client['keepAlive'] ??= true
   client['keepAliveInitialDelayMillis'] ??= 30_000

@@ -12,10 +12,17 @@ export function pgDriver<P extends PgModule>(pg: P, defaults: PgFaceOptions = {}
   const Class = pgPoolClass(pg)
   class Pool extends Class {
     constructor(options: object = {}) {
-      super({ ...defaults, ...options })
+      // What a library passes on as undefined was not given.
+      const given = Object.entries(options).filter(([, value]) => value !== undefined)
+      super({ ...defaults, ...Object.fromEntries(given) })
     }
   }
   return new Proxy(pg, {
-    get: (target, property) => (property === 'Pool' ? Pool : (Reflect.get(target, property, target) as unknown)),
+    get(target, property): unknown {
+      if (property === 'Pool') return Pool
+      // TypeORM takes the native driver, and its own pool, wherever it finds one.
+      if (property === 'native') return undefined
+      return Reflect.get(target, property, target)
+    },
   })
 }

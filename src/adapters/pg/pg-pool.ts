@@ -10,7 +10,7 @@ import type { PoolStats } from '../../core/stats.ts'
 import { isServerError } from './classify.ts'
 import type { DriverClient, DriverClientClass, PgModule } from './driver.ts'
 import { PgFactory } from './factory.ts'
-import { LeasedClient, type Borrowing } from './leased-client.ts'
+import { leasedClientsOf, type Borrowing, type LeasedClient, type LeasedClients } from './leased-client.ts'
 import { resolvePgOptions, type PgFaceOptions, type ResolvedPgOptions } from './options.ts'
 import { SlowQueries } from './slow-queries.ts'
 import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
@@ -63,6 +63,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     readonly #options: ResolvedPgOptions
     readonly #borrowing: Borrowing
     readonly #slow: SlowQueries
+    readonly #leasedClients: LeasedClients
     /** With `compat: 'strict'`, the one object that stands for a connection. */
     readonly #stable = new WeakMap<DriverClient, LeasedClient>()
     #whenEnded: Promise<CloseReport> | undefined
@@ -80,6 +81,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
         },
       })
       this.#core = new Pool(this.#factory, engine)
+      this.#leasedClients = leasedClientsOf(this.Client)
       this.#slow = new SlowQueries(this, this.#options.slowQueryMillis)
       this.#borrowing = {
         onStaleRelease,
@@ -117,13 +119,13 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
 
     // ── borrowing ──
 
-    connect(callback?: Callback): Promise<DriverClient> | undefined {
+    connect(callback?: Callback): Promise<LeasedClient> | undefined {
       const connected = this.#borrow({})
-      if (typeof callback !== 'function') return connected.then((leased) => leased.proxy)
+      if (typeof callback !== 'function') return connected
       // The callback runs in the async context of its caller, not of whoever released the connection.
       const call = AsyncResource.bind(callback)
       connected.then(
-        (leased) => call(undefined, leased.proxy, (error?: unknown) => leased.release(error)),
+        (leased) => call(undefined, leased, (error?: unknown) => leased.release(error)),
         (error: unknown) => call(error, undefined, () => undefined),
       )
       return undefined
@@ -136,10 +138,11 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
 
     #leasedClient(lease: Lease<DriverClient>): LeasedClient {
       const client = lease.resource
-      if (this.#options.compat !== 'strict') return new LeasedClient(this.#borrowing, client, lease)
-      const stable = this.#stable.get(client) ?? new LeasedClient(this.#borrowing, client, lease)
-      stable.reuse(lease)
-      this.#stable.set(client, stable)
+      if (this.#options.compat !== 'strict') return this.#leasedClients.create(this.#borrowing, client, lease)
+      let stable = this.#stable.get(client)
+      if (stable === undefined)
+        this.#stable.set(client, (stable = this.#leasedClients.create(this.#borrowing, client, lease)))
+      else this.#leasedClients.rearm(stable, lease)
       return stable
     }
 
@@ -188,7 +191,8 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     }
 
     async #query(text: unknown, values: unknown): Promise<unknown> {
-      if (typeof text === 'function') throw new Error('Passing a function as the first parameter to pool.query is not supported')
+      if (typeof text === 'function')
+        throw new Error('Passing a function as the first parameter to pool.query is not supported')
       const askedAt = this.#slow.now()
       const lease = await this.#acquire(undefined)
       const client = lease.resource
@@ -208,25 +212,34 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     }
 
     async use<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
+      let held = false
       try {
         return await this.#core.use(async (client, lease) => {
+          held = true
           this.#factory.hold(client, true)
           try {
-            return await callback(this.#leasedClient(lease).proxy)
+            return await callback(this.#leasedClient(lease))
           } finally {
             this.#factory.hold(client, false)
           }
         }, options)
       } catch (error) {
-        throw asDriverError(error)
+        // The callback's own errors are its own.
+        throw held ? error : asDriverError(error)
       }
     }
 
-    async transaction<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options: TransactionOptions & AcquireOptions = {}): Promise<R> {
+    async transaction<R>(
+      callback: (client: DriverClient) => R | PromiseLike<R>,
+      options: TransactionOptions & AcquireOptions = {},
+    ): Promise<R> {
       const { isolation, readOnly, retries = 0, ...acquire } = options
       for (let attempt = 0; ; attempt++) {
         try {
-          return await this.use((client) => runTransaction(client, { isolation, readOnly }, () => callback(client)), acquire)
+          return await this.use(
+            (client) => runTransaction(client, { isolation, readOnly }, () => callback(client)),
+            acquire,
+          )
         } catch (error) {
           if (attempt >= retries || !isRetryable(error)) throw error
           // Those who collided do not meet again at once.
@@ -260,7 +273,8 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
 
     end(callback?: (error?: Error) => void): Promise<void> | undefined {
       const twice = this.ending ? new Error('Called end on pool more than once') : undefined
-      const ended = twice === undefined ? this.close({ timeoutMillis: END_MILLIS }).then(() => undefined) : Promise.reject(twice)
+      const ended =
+        twice === undefined ? this.close({ timeoutMillis: END_MILLIS }).then(() => undefined) : Promise.reject(twice)
       if (callback === undefined) return ended
       const call = AsyncResource.bind(callback)
       ended.then(
@@ -300,7 +314,11 @@ export function pgPool<P extends PgModule>(
 }
 
 /** Options of the user's own `pg.Pool`, and Millpond's. */
-export type PgPoolOptions<P extends PgModule> = Omit<NonNullable<ConstructorParameters<P['Pool']>[0]>, keyof PgFaceOptions> & PgFaceOptions
+export type PgPoolOptions<P extends PgModule> = Omit<
+  NonNullable<ConstructorParameters<P['Pool']>[0]>,
+  keyof PgFaceOptions
+> &
+  PgFaceOptions
 
 /** What `connect()` of the user's own `pg.Pool` gives. */
 export type BorrowedClient<P extends PgModule> =
@@ -309,18 +327,28 @@ export type BorrowedClient<P extends PgModule> =
 /** The phrases that users of `pg` know, and search for. */
 function asDriverError(error: unknown): unknown {
   if (error instanceof AcquireTimeoutError) error.message = `timeout exceeded when trying to connect: ${error.message}`
-  else if (error instanceof PoolClosedError) error.message = `Cannot use a pool after calling end on the pool: ${error.message}`
-  else if (PoolError.is(error) && (error.code === 'ERR_POOL_CREATE' || error.code === 'ERR_POOL_DOWN') && error.cause instanceof Error) {
+  else if (error instanceof PoolClosedError)
+    error.message = `Cannot use a pool after calling end on the pool: ${error.message}`
+  else if (
+    PoolError.is(error) &&
+    (error.code === 'ERR_POOL_CREATE' || error.code === 'ERR_POOL_DOWN') &&
+    error.cause instanceof Error
+  ) {
     // The driver's own error, as pg.Pool rejects with; what the pool knows stands beside it.
     const { cause } = error
-    Object.defineProperty(cause, 'pool', { value: { name: error.pool, code: error.code, message: error.message }, configurable: true })
+    Object.defineProperty(cause, 'pool', {
+      value: { name: error.pool, code: error.code, message: error.message },
+      configurable: true,
+    })
     return cause
   }
   return error
 }
 
 function hideSecrets(options: Record<string, unknown>): Record<string, unknown> {
-  if ('password' in options) Object.defineProperty(options, 'password', { enumerable: false })
+  for (const secret of ['password', 'connectionString']) {
+    if (secret in options) Object.defineProperty(options, secret, { enumerable: false })
+  }
   return options
 }
 
@@ -340,4 +368,3 @@ function submitted(client: DriverClient, args: unknown[]): Promise<unknown> {
     ;(client.query as (...args: unknown[]) => unknown).call(client, query, values, done)
   })
 }
-

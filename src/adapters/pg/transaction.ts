@@ -10,12 +10,18 @@ export interface TransactionOptions {
 /** SQLSTATEs after which the same transaction may succeed when it is run again from its start. */
 const RETRYABLE = new Set(['40001', '40P01'])
 
-const ISOLATION = { 'read committed': 'READ COMMITTED', 'repeatable read': 'REPEATABLE READ', serializable: 'SERIALIZABLE' } as const
+const ISOLATION = {
+  'read committed': 'READ COMMITTED',
+  'repeatable read': 'REPEATABLE READ',
+  serializable: 'SERIALIZABLE',
+} as const
 
 /** A transaction in which a statement had failed was rolled back by its COMMIT. */
 export class TransactionRolledBackError extends Error {
   constructor() {
-    super('The transaction was rolled back: a statement in it had failed, and the failure was caught inside the callback')
+    super(
+      'The transaction was rolled back: a statement in it had failed, and the failure was caught inside the callback',
+    )
   }
 
   static {
@@ -30,11 +36,21 @@ function begin({ isolation, readOnly }: TransactionOptions): string {
 
 /** Whether the error is one after which running the transaction again makes sense. */
 export function isRetryable(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' && RETRYABLE.has(error.code)
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    RETRYABLE.has(error.code)
+  )
 }
 
 /** Runs the callback between BEGIN and COMMIT. Its error survives a ROLLBACK that fails too. */
-export async function runTransaction<R>(client: DriverClient, options: TransactionOptions, callback: () => R | PromiseLike<R>): Promise<R> {
+export async function runTransaction<R>(
+  client: DriverClient,
+  options: TransactionOptions,
+  callback: () => R | PromiseLike<R>,
+): Promise<R> {
   await run(client, begin(options))
   let result: R
   try {
