@@ -322,7 +322,9 @@ export type PgPoolOptions<P extends PgModule> = Omit<
 
 /** What `connect()` of the user's own `pg.Pool` gives. */
 export type BorrowedClient<P extends PgModule> =
-  InstanceType<P['Pool']> extends { connect(): Promise<infer C> } ? C : InstanceType<P['Client']>
+  // Both overloads are written out: inference takes the last one otherwise, which is that of the callback.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  InstanceType<P['Pool']>['connect'] extends { (): Promise<infer C>; (callback: any): any } ? C : InstanceType<P['Client']>
 
 /** The phrases that users of `pg` know, and search for. */
 function asDriverError(error: unknown): unknown {

@@ -1,0 +1,46 @@
+import pg from 'pg'
+import { startPostgres, ServerView, type PostgresOptions, type PostgresServer } from '@millpond/rig'
+import { pgPool, type BorrowedClient, type PgPoolExtras, type PgPoolOptions } from 'millpond/pg'
+
+export type TestPool = pg.Pool & PgPoolExtras<BorrowedClient<typeof pg>>
+
+/** A server with a view on it, for the tests of one file. */
+export async function startServer(options?: PostgresOptions): Promise<{ server: PostgresServer; view: ServerView; stop(): Promise<void> }> {
+  const server = await startPostgres(options)
+  const view = new ServerView(server)
+  return {
+    server,
+    view,
+    async stop() {
+      await view.close()
+      await server.stop()
+    },
+  }
+}
+
+export function poolOn(target: { readonly config: pg.ClientConfig }, options: PgPoolOptions<typeof pg> = {}): TestPool {
+  return pgPool(pg, { ...target.config, ...options })
+}
+
+export async function pidOf(client: { query(text: string): Promise<pg.QueryResult> }): Promise<number> {
+  const { rows } = await client.query('SELECT pg_backend_pid() AS pid')
+  return (rows[0] as { pid: number }).pid
+}
+
+/** Counts exceptions that nobody caught, in place of the runner, which would end the test for them. */
+export function watchUncaught(): { readonly errors: unknown[]; stop(): void } {
+  const errors: unknown[] = []
+  const before = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  const note = (error: unknown): void => {
+    errors.push(error)
+  }
+  process.on('uncaughtException', note)
+  return {
+    errors,
+    stop() {
+      process.off('uncaughtException', note)
+      for (const listener of before) process.on('uncaughtException', listener)
+    },
+  }
+}
