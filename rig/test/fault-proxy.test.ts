@@ -6,7 +6,7 @@ import { sleep, startFaultProxy, waitFor, type FaultProxy } from '@millpond/rig'
 describe('the fault proxy', () => {
   let echo: Server
   let proxy: FaultProxy
-  let clients: Socket[] = []
+  const clients: Socket[] = []
 
   beforeEach(async () => {
     echo = createServer((socket) => {

@@ -1,11 +1,11 @@
 import type { CloseReport } from './close-report.ts'
 import type { PoolContext } from './context.ts'
 import { Deadline } from './deadlines.ts'
-import { PoolClosedError } from './errors.ts'
 import type { Inventory } from './inventory.ts'
 import { IDLE } from './lifecycle.ts'
 import type { CloseOptions } from './managed-pool.ts'
 import type { Opener } from './opener.ts'
+import { closedError } from './refusals.ts'
 import type { LeaseInfo } from './report.ts'
 import type { WaitQueue } from './wait-queue.ts'
 import type { WaitingRoom } from './waiting-room.ts'
@@ -134,8 +134,4 @@ export class Closing<T> {
     this.#host.closed(report)
     this.#resolve(report)
   }
-}
-
-export function closedError(pool: string): PoolClosedError {
-  return new PoolClosedError(pool, `pool "${pool}" is closed`)
 }

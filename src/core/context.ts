@@ -16,7 +16,7 @@ export interface PoolContext<T> {
   readonly counters: Counters
   readonly deadlines: Deadlines
   /** Runs a function in the async context in which the pool was made, so that no request's store is retained or seen. */
-  detached<R>(fn: () => R): R
+  readonly detached: <R>(fn: () => R) => R
   /** Something has changed: match waiters with resources, create and destroy as it now makes sense. */
   changed(): void
 }

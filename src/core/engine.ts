@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { Closing, closedError } from './closing.ts'
 import type { CloseReport } from './close-report.ts'
+import { Closing } from './closing.ts'
 import type { PoolContext } from './context.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Entry } from './entry.ts'
@@ -8,21 +8,24 @@ import { CreateError, PoolDownError } from './errors.ts'
 import { Events } from './events.ts'
 import type { FailureClass, ResourceFactory } from './factory.ts'
 import { Inventory } from './inventory.ts'
-import { leaseAccess, type Holder, type Lease, type Lender, type Slot } from './lease.ts'
-import { assertPoolMove, CREATING, IDLE, LEASED, type PoolState } from './lifecycle.ts'
+import { leaseAccess, type Lease, type Lender, type Slot } from './lease.ts'
+import { CREATING, IDLE, type PoolState } from './lifecycle.ts'
 import { Load } from './load.ts'
 import type { CloseOptions } from './managed-pool.ts'
+import type { Scope } from './nesting.ts'
 import { Opener } from './opener.ts'
-import { checkSizes, POOL_OPTION_RULES, type ResolvedOptions } from './options.ts'
 import { checkOption } from './option-check.ts'
+import { checkSizes, POOL_OPTION_RULES, type ResolvedOptions } from './options.ts'
 import { Passage } from './passage.ts'
 import { Readiness } from './readiness.ts'
-import { classify, reportFailure } from './steps.ts'
+import { Recall } from './recall.ts'
+import { closedError, createError, downError } from './refusals.ts'
 import { Counters } from './stats.ts'
+import { Status } from './status.ts'
+import { classify, reportFailure } from './steps.ts'
 import { Suspicion } from './suspicion.ts'
 import { Upkeep } from './upkeep.ts'
 import { WaitQueue } from './wait-queue.ts'
-import type { Scope } from './nesting.ts'
 import { WaitingRoom } from './waiting-room.ts'
 
 /**
@@ -49,11 +52,12 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   readonly readiness: Readiness<T>
   readonly #suspicion: Suspicion<T>
   readonly #passage: Passage<T>
+  readonly #recall: Recall<T>
   readonly #upkeep: Upkeep<T>
   #closing: Closing<T> | undefined
-  #state: PoolState = 'open'
-  #pausedAt = 0
+  readonly #status: Status
   #dispatching = false
+  /** A change came while the loop was going round. */
   #again = false
 
   constructor(factory: ResourceFactory<T>, options: ResolvedOptions<T>) {
@@ -65,6 +69,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.events = new Events(options.name)
     this.deadlines = new Deadlines(this.clock, this.detached)
     this.inventory = new Inventory<T>(this)
+    this.#status = new Status(this)
     const { inventory, queue, load } = this
     this.opener = new Opener(this, inventory, queue, {
       opened: (entry) => this.#opened(entry),
@@ -74,20 +79,21 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
         return load.meanUseMillis
       },
     })
-    this.room = new WaitingRoom(this, inventory, queue, this.opener.recovery, load)
+    this.room = new WaitingRoom(this, inventory, queue, this.opener.recovery, load, this.#status)
     this.readiness = new Readiness(this, inventory, this.opener)
     this.#suspicion = new Suspicion(this, inventory, {
       invalidate: (reason, automatic) => this.invalidate(reason, automatic),
       checked: (entry) => this.#passed(entry),
     })
     this.#passage = new Passage(this, inventory, this.#suspicion, { passed: (entry) => this.#passed(entry) })
+    this.#recall = new Recall(this, inventory, (lease) => this.#upkeep.forget(lease))
     this.#upkeep = new Upkeep(this, inventory, this.opener, this.#suspicion, {
-      takeAway: (entry, holder, reason) => this.#takeAway(entry, holder, reason),
+      takeAway: (entry, holder, reason) => this.#recall.lease(entry, holder, reason),
     })
   }
 
   get state(): PoolState {
-    return this.#state
+    return this.#status.state
   }
 
   // ── the loop ──
@@ -105,14 +111,19 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       this.#grow()
       this.#closing?.proceed()
       if (this.readiness.awaited) this.readiness.check()
-    } while (this.#again)
+      // Set by whatever the steps above have caused.
+    } while (this.#goesOn())
     this.#dispatching = false
     if (this.events.pending) this.events.flush()
   }
 
+  #goesOn(): boolean {
+    return this.#again
+  }
+
   /** Gives what is free to those who wait. */
   #match(): void {
-    if (this.#state === 'suspended') return
+    if (this.#status.state === 'suspended') return
     const now = this.clock.turnNow()
     for (let waiter = this.room.next(now); waiter !== undefined; waiter = this.room.next(now)) {
       const entry = this.#takeReady(now)
@@ -145,9 +156,10 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   #grow(): void {
     const { inventory, opener, sizes } = this
-    if (this.#state === 'suspended' || this.#state === 'closed') return
-    if (this.#state === 'closing' && this.queue.size === 0) return
-    if (opener.recovery.probing && this.#state === 'open' && inventory.alive + inventory.creating === 0) this.#pause()
+    if (this.#status.state === 'suspended' || this.#status.state === 'closed') return
+    if (this.#status.state === 'closing' && this.queue.size === 0) return
+    if (opener.recovery.probing && this.#status.state === 'open' && inventory.alive + inventory.creating === 0)
+      this.#status.pause(this.opener.recovery)
     const filled =
       this.queue.size === 0 &&
       (!opener.started ||
@@ -161,7 +173,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   /** A lease of what is free at once: nobody waits, and the resource needs no check. */
   lendNow(label: string | undefined, stack: Error | undefined): Lease<T> | undefined {
-    if (this.queue.size > 0 || this.#state !== 'open') return undefined
+    if (this.queue.size > 0 || this.#status.state !== 'open') return undefined
     const now = this.clock.turnNow()
     if (now > this.#upkeep.overdueAt) this.#upkeep.lookForFreeze(now)
     for (;;) {
@@ -194,7 +206,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       const reason = error instanceof CreateError || error instanceof PoolDownError ? 'failed' : 'refused'
       this.room.refused(reason, label, error)
       this.changed()
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 
@@ -205,24 +217,11 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   /** @throws what a caller is told who need not wait for it */
   #refuse(): void {
-    if (this.#state === 'closing' || this.#state === 'closed') throw closedError(this.name)
+    if (this.#status.state === 'closing' || this.#status.state === 'closed') throw closedError(this.name)
     const { recovery } = this.opener
     if (!recovery.probing || this.inventory.alive > 0 || this.clock.now() >= recovery.nextAttemptAt) return
-    if (recovery.hopeless) throw this.#createError()
-    if (this.options.failFastWhenDown && this.#state === 'paused') throw this.#downError()
-  }
-
-  #createError(): CreateError {
-    const { lastError, lastFailure } = this.opener.recovery
-    const message = `pool "${this.name}": no ${this.factory.kind} resource can be created (${lastFailure ?? 'unknown'}); see the cause of this error`
-    return new CreateError(this.name, message, lastError)
-  }
-
-  #downError(): PoolDownError {
-    const { lastError, nextAttemptAt } = this.opener.recovery
-    const retryAfterMillis = Math.max(0, Math.ceil(nextAttemptAt - this.clock.now()))
-    const message = `pool "${this.name}": the server cannot be reached, the next probe is due in ${retryAfterMillis} ms; see the cause of this error`
-    return new PoolDownError(this.name, message, retryAfterMillis, lastError)
+    if (recovery.hopeless) throw createError(this, this.opener.recovery)
+    if (this.options.failFastWhenDown && this.#status.state === 'paused') throw downError(this, this.opener.recovery)
   }
 
   #lend(
@@ -256,7 +255,12 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     }
     entry.provenAt = now
     const broken = entry.broken || (this.factory.isBroken !== undefined && this.#asksBroken(entry, undefined))
-    if (!broken && this.#state === 'open' && this.inventory.reusable(entry, now) && this.#passage.isShort(entry)) {
+    if (
+      !broken &&
+      this.#status.state === 'open' &&
+      this.inventory.reusable(entry, now) &&
+      this.#passage.isShort(entry)
+    ) {
       this.inventory.makeAvailable(entry, now, false)
       if (this.queue.size === 0 && !this.events.pending) return
     } else {
@@ -331,7 +335,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const defect = inventory.defect(entry, now)
     if (defect !== undefined) inventory.destroy(entry, defect)
     else if (entry.uses >= options.maxUses) inventory.destroy(entry, 'uses')
-    else if (this.#state === 'closing' && !waiting) inventory.destroy(entry, 'close')
+    else if (this.#status.state === 'closing' && !waiting) inventory.destroy(entry, 'close')
     else if (alive > sizes.max + (waiting ? options.maxOverflow : 0)) inventory.destroy(entry, 'surplus')
     else if (
       options.idleTimeoutMillis === 0 &&
@@ -348,7 +352,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   #opened(entry: Entry<T>): void {
     const { clock, options } = this
     entry.expiresAt = entry.createdAt + options.maxLifetimeMillis * (0.75 + 0.25 * options.random())
-    if (this.#state === 'paused') this.#resumeFromPause()
+    if (this.#status.state === 'paused') this.#status.resumeFromPause(this.opener.recovery)
     this.#upkeep.start()
     if (!this.#retire(entry, clock.turnNow())) this.#passage.created(entry)
     this.changed()
@@ -364,10 +368,10 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   #createFailed(): void {
     const { recovery } = this.opener
     if (recovery.probing && this.inventory.alive + this.inventory.creating === 0) {
-      if (this.#state === 'open') this.#pause()
-      if (recovery.hopeless) this.room.failAll('failed', () => this.#createError())
-      else if (this.options.failFastWhenDown) this.room.failAll('failed', () => this.#downError())
-      if (recovery.hopeless) this.readiness.fail(() => this.#createError())
+      if (this.#status.state === 'open') this.#status.pause(this.opener.recovery)
+      if (recovery.hopeless) this.room.failAll('failed', () => createError(this, this.opener.recovery))
+      else if (this.options.failFastWhenDown) this.room.failAll('failed', () => downError(this, this.opener.recovery))
+      if (recovery.hopeless) this.readiness.fail(() => createError(this, this.opener.recovery))
     }
     this.changed()
   }
@@ -376,20 +380,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const failure: FailureClass = error === undefined ? 'disconnect' : classify(this, error, 'disconnect')
     if (entry.state === IDLE) this.inventory.destroy(entry, 'lost', error)
     this.#suspicion.noteFailure(entry, failure)
-    this.changed()
-  }
-
-  #takeAway(entry: Entry<T>, holder: Holder<T>, reason: 'overused' | 'abandoned' | 'interrupted' | 'close'): void {
-    const lease = holder.lease()
-    if (lease === undefined) {
-      this.inventory.giveUp(entry, holder)
-    } else {
-      leaseAccess.takeAway(lease, new Error(TAKEN_AWAY[reason]))
-      this.inventory.takeBack(entry, lease)
-      this.#upkeep.forget(lease)
-    }
-    entry.broken = true
-    if (entry.leases === 0) this.inventory.destroy(entry, reason)
     this.changed()
   }
 
@@ -413,44 +403,23 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     })
   }
 
-  invalidate(reason: string, automatic: boolean, spreadMillis = 0, interruptInUse = false): void {
-    const { inventory, events } = this
-    const now = this.clock.now()
-    if (spreadMillis > 0) {
-      for (const entry of inventory.entries()) {
-        entry.expiresAt = Math.min(entry.expiresAt, now + spreadMillis * this.options.random())
-      }
-    } else {
-      inventory.generation++
-      inventory.suspectSince = -Infinity
-      if (events.heard('invalidated')) {
-        events.queue('invalidated', { pool: this.name, generation: inventory.generation, reason, automatic })
-      }
-      for (const entry of inventory.entries()) if (entry.state === IDLE) inventory.destroy(entry, 'stale')
-    }
-    if (interruptInUse) this.#takeAllAway('interrupted')
+  invalidate(reason: string, isAutomatic: boolean, spreadMillis = 0, interruptInUse = false): void {
+    if (spreadMillis > 0) this.#recall.spread(spreadMillis)
+    else this.#recall.generation(reason, isAutomatic)
+    if (interruptInUse) this.#recall.allLeases('interrupted')
     this.changed()
   }
 
-  #takeAllAway(reason: 'interrupted' | 'close'): void {
-    for (const entry of this.inventory.entries()) {
-      if (entry.state !== LEASED) continue
-      for (const { holder } of entry.holdings()) this.#takeAway(entry, holder, reason)
-    }
-  }
-
   suspend(): void {
-    if (this.#state !== 'open' && this.#state !== 'paused') return
-    this.#setState('suspended')
-    if (this.events.heard('suspended')) this.events.queue('suspended', { pool: this.name, suspended: true })
+    if (this.state !== 'open' && this.state !== 'paused') return
+    this.#status.suspend(true, 'suspended')
     this.changed()
   }
 
   resume(): void {
-    if (this.#state !== 'suspended') return
-    const down = this.opener.recovery.probing && this.inventory.alive === 0
-    this.#setState(down ? 'paused' : 'open')
-    if (this.events.heard('suspended')) this.events.queue('suspended', { pool: this.name, suspended: false })
+    if (this.state !== 'suspended') return
+    const isDown = this.opener.recovery.probing && this.inventory.alive === 0
+    this.#status.suspend(false, isDown ? 'paused' : 'open')
     this.changed()
   }
 
@@ -460,22 +429,17 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     checkSizes(this.name, { min, max, minIdle: this.sizes.minIdle })
     this.sizes.min = min
     this.sizes.max = max
-    const { inventory } = this
-    for (let entry = inventory.available.coldest(); entry !== undefined && inventory.alive > max;) {
-      const warmer = inventory.available.warmer(entry)
-      inventory.destroy(entry, 'surplus')
-      entry = warmer
-    }
+    this.#recall.surplus(max)
     if (this.events.heard('resized')) this.events.queue('resized', { pool: this.name, min, max })
     this.changed()
   }
 
   close(options: CloseOptions): Promise<CloseReport> {
     if (this.#closing === undefined) {
-      this.#setState('closing')
+      this.#status.set('closing')
       this.readiness.fail(() => closedError(this.name))
       this.#closing = new Closing(this, this.inventory, this.opener, this.queue, this.room, options, {
-        takeAllAway: () => this.#takeAllAway('close'),
+        takeAllAway: () => this.#recall.allLeases('close'),
         closed: (report) => this.#closed(report),
       })
       this.changed()
@@ -484,7 +448,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   }
 
   #closed(report: CloseReport): void {
-    this.#setState('closed')
+    this.#status.set('closed')
     this.#upkeep.stop()
     this.opener.stop()
     this.deadlines.stop()
@@ -492,34 +456,4 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.events.flush()
     this.events.clear()
   }
-
-  // ── the state ──
-
-  #setState(to: PoolState): void {
-    assertPoolMove(this.#state, to)
-    this.#state = to
-    this.room.state = to
-  }
-
-  #pause(): void {
-    this.#setState('paused')
-    this.#pausedAt = this.clock.now()
-    const { lastError, lastFailure = 'disconnect' } = this.opener.recovery
-    if (this.events.heard('paused'))
-      this.events.queue('paused', { pool: this.name, failure: lastFailure, error: lastError })
-  }
-
-  #resumeFromPause(): void {
-    this.#setState('open')
-    const pausedMillis = this.clock.now() - this.#pausedAt
-    if (this.events.heard('resumed'))
-      this.events.queue('resumed', { pool: this.name, pausedMillis, attempts: this.opener.recovery.attempts })
-  }
 }
-
-const TAKEN_AWAY = {
-  overused: 'it was out longer than `maxUseMillis`',
-  abandoned: 'it was garbage-collected without a release',
-  interrupted: 'the pool was invalidated with `interruptInUse`',
-  close: 'the pool closed, and its grace time was over',
-} as const

@@ -75,6 +75,8 @@ export interface ResourceFactory<T> {
   reset?(resource: T, context: StepContext): Promise<void>
   /** Tells, without waiting, whether `reset` has anything to do; without it every release resets. */
   needsReset?(resource: T): boolean
+  /** Tells that whoever holds the resource holds it on purpose (it listens for something): that is no leak. */
+  isHeldOnPurpose?(resource: T): boolean
   /** Asked for errors of create, validate, reset, `lost` and release. Without it, an error of a create or a check is a `disconnect`, one of a borrower a `query`. */
   classify?(error: unknown): FailureClass
 }

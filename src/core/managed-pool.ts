@@ -27,6 +27,11 @@ export interface CloseOptions {
   waiters?: 'serve' | 'reject'
 }
 
+/** Where the events of {@link PoolEvents} come from. */
+export interface PoolEventSource {
+  on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
+}
+
 /** What every pool shows to a registry, to metrics, to sizing and to the dashboard. */
 export interface ManagedPool {
   readonly name: string
@@ -37,5 +42,8 @@ export interface ManagedPool {
   health(options?: HealthOptions): Promise<HealthCheck>
   /** Idempotent: a second call returns the first one's promise. */
   close(options?: CloseOptions): Promise<CloseReport>
-  on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
+  /** Events of the pool's own: those of the engine, or, behind a face, those of the driver's pool. */
+  on(event: never, listener: never): unknown
+  /** The engine's pool behind a face, with the engine's events. */
+  readonly core?: PoolEventSource
 }

@@ -43,7 +43,7 @@ export class Passage<T> {
   created(entry: Entry<T>): void {
     const hook = this.#context.options.hooks?.onCreate
     if (hook === undefined) this.#host.passed(entry)
-    else this.#hook(entry, 'onCreate', hook.bind(this.#context.options.hooks), () => this.#host.passed(entry))
+    else this.#hook(entry, 'onCreate', hook, () => this.#host.passed(entry))
   }
 
   /** Whether `beforeAcquire` still has to run for the next hand-out of the entry. */
@@ -54,7 +54,7 @@ export class Passage<T> {
   prepare(entry: Entry<T>): void {
     const hook = this.#context.options.hooks?.beforeAcquire
     if (hook === undefined) return
-    this.#hook(entry, 'beforeAcquire', hook.bind(this.#context.options.hooks), () => {
+    this.#hook(entry, 'beforeAcquire', hook, () => {
       entry.prepared = true
       this.#host.passed(entry)
     })
@@ -102,7 +102,7 @@ export class Passage<T> {
   #afterRelease(entry: Entry<T>): void {
     const hook = this.#context.options.hooks?.afterRelease
     if (hook === undefined) this.#host.passed(entry)
-    else this.#hook(entry, 'afterRelease', hook.bind(this.#context.options.hooks), () => this.#host.passed(entry))
+    else this.#hook(entry, 'afterRelease', hook, () => this.#host.passed(entry))
   }
 
   #hook(entry: Entry<T>, name: string, hook: (resource: T) => void | Promise<void>, passed: () => void): void {

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { CloseReport } from './close-report.ts'
 import { Engine } from './engine.ts'
-import { closedError } from './closing.ts'
+import { closedError } from './refusals.ts'
 import { OptionError } from './errors.ts'
 import type { PoolEventName, PoolEvents } from './events.ts'
 import type { ResourceFactory } from './factory.ts'
@@ -118,7 +118,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     } catch (error) {
       engine.room.refused('refused', label, error)
       engine.changed()
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
     if (lease === undefined) {
       const aborted = signal?.aborted === true
@@ -126,7 +126,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       engine.room.refused(aborted ? 'aborted' : 'timeout', label, error)
       engine.changed()
       // The reason of an abort is whatever the caller aborted with.
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
     if (engine.events.pending) engine.events.flush()
     return Promise.resolve(lease)

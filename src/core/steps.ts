@@ -25,18 +25,21 @@ export class StepCancelledError extends StepTimeoutError {
 /** How a step ended: with a value, or with an error. */
 export type Outcome<R> = { readonly ok: true; readonly value: R } | { readonly ok: false; readonly error: unknown }
 
+/** What a step needs of its pool. */
+type StepHost = Pick<PoolContext<unknown>, 'clock' | 'deadlines'>
+
 /** One bounded call of user code. The step is its own deadline and its own context. */
 class Step<R> extends Deadline implements StepContext {
   readonly #name: string
   readonly #limitMillis: number
   readonly #done: (outcome: Outcome<R>) => void
   readonly #late: ((outcome: Outcome<R>) => void) | undefined
-  readonly #context: PoolContext<never>
+  readonly #context: StepHost
   #over = false
   #controller: AbortController | undefined
 
   constructor(
-    context: PoolContext<never>,
+    context: StepHost,
     name: string,
     limitMillis: number,
     done: (outcome: Outcome<R>) => void,
@@ -93,7 +96,7 @@ export function bounded<T, R>(
   done: (outcome: Outcome<R>) => void,
   late?: (outcome: Outcome<R>) => void,
 ): () => void {
-  const step = new Step<R>(context as PoolContext<never>, name, limitMillis, done, late)
+  const step = new Step<R>(context, name, limitMillis, done, late)
   context.deadlines.add(step, false)
   try {
     const result = context.detached(() => call(step))

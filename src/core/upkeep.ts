@@ -8,6 +8,7 @@ import { leaseAccess, type Holder, type Lease } from './lease.ts'
 import { IDLE, LEASED } from './lifecycle.ts'
 import type { Opener } from './opener.ts'
 import { formatMillis } from './report.ts'
+import { reportFailure } from './steps.ts'
 import type { Suspicion } from './suspicion.ts'
 
 const LONGEST_ROUND_MILLIS = 1_000
@@ -236,7 +237,7 @@ export class Upkeep<T> {
       if (entry.state !== LEASED) continue
       for (const { holder, since, watched } of entry.holdings()) {
         const heldMillis = now - since
-        if (heldMillis >= leakThresholdMillis && !holder.leakReported) {
+        if (heldMillis >= leakThresholdMillis && !holder.leakReported && !this.#isHeldOnPurpose(entry)) {
           holder.leakReported = true
           this.#context.counters.leaks++
           this.#report('leak', entry, holder, since)
@@ -249,6 +250,16 @@ export class Upkeep<T> {
           if (lease !== undefined) this.#abandonment?.watch(entry, lease, since)
         }
       }
+    }
+  }
+
+  #isHeldOnPurpose(entry: Entry<T>): boolean {
+    const { factory } = this.#context
+    try {
+      return factory.isHeldOnPurpose?.(entry.resource as T) ?? false
+    } catch (error) {
+      reportFailure(this.#context, 'isHeldOnPurpose', error)
+      return false
     }
   }
 

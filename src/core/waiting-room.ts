@@ -14,6 +14,7 @@ import {
   type Diagnosis,
   type LeaseInfo,
 } from './report.ts'
+import type { Status } from './status.ts'
 import type { WaitQueue } from './wait-queue.ts'
 import { Waiter, type WaiterHost } from './waiter.ts'
 
@@ -42,22 +43,28 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   readonly #queue: WaitQueue<T>
   readonly #recovery: Recovery
   readonly #load: Load
+  readonly #status: Status
   readonly #controlledDelay: ControlledDelay | undefined
   #sheddingAlarm: SheddingAlarm | undefined
   /** One report serves all who run into their deadline at the same instant. */
   #report: { readonly at: number; readonly state: PoolState; readonly report: AcquireReport } | undefined
 
-  constructor(context: PoolContext<T>, inventory: Inventory<T>, queue: WaitQueue<T>, recovery: Recovery, load: Load) {
+  constructor(
+    context: PoolContext<T>,
+    inventory: Inventory<T>,
+    queue: WaitQueue<T>,
+    recovery: Recovery,
+    load: Load,
+    status: Status,
+  ) {
     this.#context = context
     this.#inventory = inventory
     this.#queue = queue
     this.#recovery = recovery
     this.#load = load
+    this.#status = status
     this.#controlledDelay = context.options.queue === 'codel' ? new ControlledDelay() : undefined
   }
-
-  /** The pool's state, for diagnoses; the engine keeps it up to date. */
-  state: PoolState = 'open'
 
   /**
    * Queues a caller. In a certain deadlock with `nested: 'throw'`, its promise is rejected already.
@@ -285,7 +292,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
 
   #makeReport(stalled: boolean): AcquireReport {
     const now = this.#context.clock.turnNow()
-    if (!stalled && this.#report?.at === now && this.#report.state === this.state) {
+    if (!stalled && this.#report?.at === now && this.#report.state === this.#status.state) {
       return { ...this.#report.report, waiting: this.#queue.size }
     }
     const { idle, leased, maintaining, creating, open } = this.#inventory
@@ -303,7 +310,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
       longest: infos.slice(0, 3),
       diagnosis: this.#diagnose(stalled, infos),
     }
-    if (!stalled) this.#report = { at: now, state: this.state, report }
+    if (!stalled) this.#report = { at: now, state: this.#status.state, report }
     return report
   }
 
@@ -311,7 +318,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     const { sizes, clock } = this.#context
     const { alive, creating, leased } = this.#inventory
     if (stalled) return 'event-loop-blocked'
-    if (this.state === 'suspended') return 'suspended'
+    if (this.#status.state === 'suspended') return 'suspended'
     if (this.#recovery.probing && alive === 0) return 'server-down'
     if (this.deadlocked()) return 'nested-acquire'
     if (this.#recovery.grantedLimit(clock.turnNow()) < sizes.max) return 'server-saturated'

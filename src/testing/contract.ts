@@ -6,25 +6,25 @@ import { inspect } from 'node:util'
 
 /** The part of a test runner that the contracts need; Vitest, Jest and `node:test` have it. */
 export interface TestApi {
-  describe(name: string, body: () => void): void
-  it(name: string, body: () => Promise<void>): void
+  readonly describe: (name: string, body: () => void) => void
+  readonly it: (name: string, body: () => Promise<void>) => void
 }
 
 export interface ContractOptions<T> {
   /** Makes a pool of at most two resources, on a real server. */
-  make(): Promise<Pool<T>> | Pool<T>
+  readonly make: () => Promise<Pool<T>> | Pool<T>
   /** Does a round trip; rejects when the resource does not work. */
-  work(resource: T): Promise<void>
+  readonly work: (resource: T) => Promise<void>
   /** Ends the resource's connection from the server's side. */
-  kill(resource: T): Promise<void>
+  readonly kill: (resource: T) => Promise<void>
 }
 
 export interface ViewContractOptions {
-  make(): Promise<ManagedPool> | ManagedPool
+  readonly make: () => Promise<ManagedPool> | ManagedPool
   /** Has the pool open something and give it back. */
-  touch(pool: ManagedPool): Promise<void>
+  readonly touch: (pool: ManagedPool) => Promise<void>
   /** Texts that must never be shown: the password, a token. */
-  secrets: readonly string[]
+  readonly secrets: readonly string[]
 }
 
 function check(condition: boolean, message: string): asserts condition {

@@ -5,7 +5,9 @@ import { pgPool, type BorrowedClient, type PgPoolExtras, type PgPoolOptions } fr
 export type TestPool = pg.Pool & PgPoolExtras<BorrowedClient<typeof pg>>
 
 /** A server with a view on it, for the tests of one file. */
-export async function startServer(options?: PostgresOptions): Promise<{ server: PostgresServer; view: ServerView; stop(): Promise<void> }> {
+export async function startServer(
+  options?: PostgresOptions,
+): Promise<{ server: PostgresServer; view: ServerView; stop(): Promise<void> }> {
   const server = await startPostgres(options)
   const view = new ServerView(server)
   return {

@@ -98,8 +98,8 @@ export function kyselyPool<P extends FacedPool & { readonly options: unknown; re
 ): { connect(): Promise<never>; end(): Promise<void>; readonly options: P['options']; readonly Client: P['Client'] } {
   const stable = new WeakMap<DriverClient, DriverClient & { release: (error?: unknown) => void }>()
   return {
-    options: pool.options as P['options'],
-    Client: pool.Client as P['Client'],
+    options: pool.options,
+    Client: pool.Client,
     async connect() {
       const lease = await pool.core.acquire()
       const client = lease.resource

@@ -227,7 +227,11 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     const whole = this.#resetsWhole(client, session)
     await session.reset(whole)
     const { onConnect } = this.#options
-    if (whole && onConnect !== undefined) await session.quietly(async () => void (await onConnect(client as never)))
+    if (whole && onConnect !== undefined) await session.quietly(async () => await onConnect(client as never))
+  }
+
+  isHeldOnPurpose(client: DriverClient): boolean {
+    return this.#sessions.get(client)?.listening === true
   }
 
   classify(error: unknown): FailureClass {

@@ -161,16 +161,23 @@ export function leasedClientsOf(Client: { readonly prototype: object }): LeasedC
   }
 }
 
+interface BoundMethod {
+  readonly method: Method
+  readonly bound: Method
+}
+
 /** Methods that are asked for seldom run on the real client, and are bound once per client. */
-const boundMethods = new WeakMap<DriverClient, Map<PropertyKey, { readonly method: Method; readonly bound: Method }>>()
+const boundMethods = new WeakMap<DriverClient, Map<PropertyKey, BoundMethod>>()
 
 function bound(client: DriverClient, property: PropertyKey, method: Method): Method {
-  let methods = boundMethods.get(client)
-  if (methods === undefined) boundMethods.set(client, (methods = new Map()))
-  let known = methods.get(property)
+  const methods = boundMethods.get(client) ?? new Map<PropertyKey, BoundMethod>()
+  boundMethods.set(client, methods)
+  const known = methods.get(property)
   // Bound anew when somebody has replaced the method on the client.
-  if (known?.method !== method) methods.set(property, (known = { method, bound: method.bind(client) as Method }))
-  return known.bound
+  if (known?.method === method) return known.bound
+  const fresh: BoundMethod = { method, bound: (...args) => method.apply(client, args) }
+  methods.set(property, fresh)
+  return fresh.bound
 }
 
 function staleRelease(lease: Lease<DriverClient>, policy: Borrowing['onStaleRelease']): void {

@@ -143,7 +143,7 @@ function checkHosts(pool: string, hosts: readonly string[] | undefined): readonl
   if (!Array.isArray(hosts) || hosts.length === 0 || !hosts.every((host) => typeof host === 'string' && host !== '')) {
     throw new OptionError(pool, 'hosts', 'Expected `hosts` to be a list of `host` or `host:port`')
   }
-  return [...hosts] as readonly string[]
+  return Array.from<string>(hosts)
 }
 
 /** `0` is pg's word for "no limit". */

@@ -55,7 +55,7 @@ const classes = new WeakMap<PgModule, new (options?: object) => DriverPool & PgP
 export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool & PgPoolExtras<DriverClient> {
   const known = classes.get(pg)
   if (known !== undefined) return known
-  const Base = pg.Pool as new (options?: object) => DriverPool
+  const Base: new (options?: object) => DriverPool = pg.Pool
 
   class MillpondPool extends Base implements PgPoolExtras<DriverClient> {
     readonly #core: Pool<DriverClient>
@@ -212,10 +212,10 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     }
 
     async use<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
-      let held = false
+      const progress = { held: false }
       try {
         return await this.#core.use(async (client, lease) => {
-          held = true
+          progress.held = true
           this.#factory.hold(client, true)
           try {
             return await callback(this.#leasedClient(lease))
@@ -225,7 +225,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
         }, options)
       } catch (error) {
         // The callback's own errors are its own.
-        throw held ? error : asDriverError(error)
+        throw progress.held ? error : asDriverError(error)
       }
     }
 
@@ -324,7 +324,9 @@ export type PgPoolOptions<P extends PgModule> = Omit<
 export type BorrowedClient<P extends PgModule> =
   // Both overloads are written out: inference takes the last one otherwise, which is that of the callback.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  InstanceType<P['Pool']>['connect'] extends { (): Promise<infer C>; (callback: any): any } ? C : InstanceType<P['Client']>
+  InstanceType<P['Pool']>['connect'] extends { (): Promise<infer C>; (callback: any): any }
+    ? C
+    : InstanceType<P['Client']>
 
 /** The phrases that users of `pg` know, and search for. */
 function asDriverError(error: unknown): unknown {
@@ -363,7 +365,7 @@ function isSubmittable(text: unknown): boolean {
 function submitted(client: DriverClient, args: unknown[]): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const done = (error: unknown, result: unknown): void => {
-      if (error) reject(error as Error)
+      if (error) reject(error)
       else resolve(result)
     }
     const [query, values] = args

@@ -1,0 +1,85 @@
+import type { PoolContext } from './context.ts'
+import type { Entry } from './entry.ts'
+import type { Inventory } from './inventory.ts'
+import { leaseAccess, type Holder, type Lease } from './lease.ts'
+import { IDLE, LEASED } from './lifecycle.ts'
+
+/** Why a lease is taken away, as its borrower is told. */
+const TAKEN_AWAY = {
+  overused: 'it was out longer than `maxUseMillis`',
+  abandoned: 'it was garbage-collected without a release',
+  interrupted: 'the pool was invalidated with `interruptInUse`',
+  close: 'the pool closed, and its grace time was over',
+} as const
+
+/** Takes resources out of use before their time: one from its borrower, or all of them. */
+export class Recall<T> {
+  readonly #context: PoolContext<T>
+  readonly #inventory: Inventory<T>
+  readonly #forget: (lease: Lease<T>) => void
+
+  /** @param forget - told of a lease that needs no watching any more */
+  constructor(context: PoolContext<T>, inventory: Inventory<T>, forget: (lease: Lease<T>) => void) {
+    this.#context = context
+    this.#inventory = inventory
+    this.#forget = forget
+  }
+
+  /** Ends a lease, and destroys its resource: whoever held it may still be using it. */
+  lease(entry: Entry<T>, holder: Holder<T>, reason: keyof typeof TAKEN_AWAY): void {
+    const lease = holder.lease()
+    if (lease === undefined) {
+      this.#inventory.giveUp(entry, holder)
+    } else {
+      leaseAccess.takeAway(lease, new Error(TAKEN_AWAY[reason]))
+      this.#inventory.takeBack(entry, lease)
+      this.#forget(lease)
+    }
+    entry.broken = true
+    if (entry.leases === 0) this.#inventory.destroy(entry, reason)
+    this.#context.changed()
+  }
+
+  allLeases(reason: 'interrupted' | 'close'): void {
+    for (const entry of this.#inventory.entries()) {
+      if (entry.state !== LEASED) continue
+      for (const { holder } of entry.holdings()) this.lease(entry, holder, reason)
+    }
+  }
+
+  /** Begins a new generation: idle resources end now, leased ones on release, those being created on arrival. */
+  generation(reason: string, isAutomatic: boolean): void {
+    const { events, options } = this.#context
+    this.#inventory.generation++
+    this.#inventory.suspectSince = -Infinity
+    if (events.heard('invalidated')) {
+      events.queue('invalidated', {
+        pool: options.name,
+        generation: this.#inventory.generation,
+        reason,
+        automatic: isAutomatic,
+      })
+    }
+    for (const entry of this.#inventory.entries()) if (entry.state === IDLE) this.#inventory.destroy(entry, 'stale')
+  }
+
+  /** Has every resource reach the end of its lifetime within this time, one after the other. */
+  spread(overMillis: number): void {
+    const { clock, options } = this.#context
+    const now = clock.now()
+    for (const entry of this.#inventory.entries()) {
+      entry.expiresAt = Math.min(entry.expiresAt, now + overMillis * options.random())
+    }
+  }
+
+  /** Ends idle resources above `max`, coldest first. */
+  surplus(max: number): void {
+    const { available } = this.#inventory
+    let entry = available.coldest()
+    while (entry !== undefined && this.#inventory.alive > max) {
+      const warmer = available.warmer(entry)
+      this.#inventory.destroy(entry, 'surplus')
+      entry = warmer
+    }
+  }
+}

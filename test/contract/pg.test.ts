@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import type { DriverClient } from '../../src/adapters/pg/driver.ts'
+import { poolContract, viewContract } from 'millpond/testing'
+import { pidOf, poolOn, startServer } from '../support/pg.ts'
+
+let rig: Awaited<ReturnType<typeof startServer>>
+beforeAll(async () => {
+  rig = await startServer({ auth: 'scram-sha-256', password: 'the-contract-password' })
+})
+afterAll(async () => {
+  await rig.stop()
+})
+
+poolContract<DriverClient>(
+  'pgPool',
+  { describe, it },
+  {
+    make: () => poolOn(rig.server, { max: 2 }).core,
+    work: async (client) => {
+      await pidOf(client as never)
+    },
+    kill: async (client) => {
+      await rig.view.terminate(client.processID ?? 0)
+      // The server's word is on its way; an idle socket hears it by itself.
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    },
+  },
+)
+
+viewContract(
+  'pgPool',
+  { describe, it },
+  {
+    make: () => poolOn(rig.server, { max: 2 }),
+    touch: async (pool) => {
+      await (pool as ReturnType<typeof poolOn>).query('SELECT 1')
+    },
+    secrets: ['the-contract-password'],
+  },
+)
