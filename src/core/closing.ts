@@ -51,7 +51,8 @@ export class Closing<T> {
   #resolve!: (report: CloseReport) => void
   #holders: readonly LeaseInfo[] = []
   #rejected = 0
-  #pendingCreates = 0
+  #patience: GraceTime | undefined
+  #impatient = false
   #over = false
   #done = false
 
@@ -86,9 +87,9 @@ export class Closing<T> {
   proceed(): void {
     if (this.#done) return
     if (this.#queue.size === 0) this.#endIdle()
-    const { leased, maintaining, open } = this.#inventory
+    const { leased, maintaining, open, zombies } = this.#inventory
     if (!this.#over && this.#queue.size + leased + maintaining === 0) this.#endGrace()
-    if (this.#over && open === 0) this.#finish()
+    if (this.#over && open === 0 && (zombies === 0 || this.#impatient)) this.#finish()
   }
 
   #endIdle(): void {
@@ -103,8 +104,14 @@ export class Closing<T> {
     this.#context.deadlines.remove(this.#grace)
     this.#rejectWaiters()
     this.#holders = this.#room.holders(this.#context.clock.now())
-    this.#pendingCreates = this.#inventory.creating + this.#inventory.zombies
     this.#opener.cancelAll()
+    // A create that heeds its signal is over at once; one that does not is waited for as long as a goodbye.
+    const { clock, deadlines, options } = this.#context
+    this.#patience = new GraceTime(clock.now() + options.destroyTimeoutMillis, () => {
+      this.#impatient = true
+      this.#context.changed()
+    })
+    deadlines.add(this.#patience, false)
     if (this.#inventory.leased > 0) this.#host.takeAllAway()
     this.#endIdle()
     this.#context.changed()
@@ -121,12 +128,13 @@ export class Closing<T> {
 
   #finish(): void {
     this.#done = true
+    if (this.#patience !== undefined) this.#context.deadlines.remove(this.#patience)
     const forced = this.#holders.length
     const report: CloseReport = {
       pool: this.#context.options.name,
       closed: Math.max(0, this.#destroyed() - this.#destroyedBefore - forced),
       forced,
-      pendingCreates: this.#pendingCreates,
+      pendingCreates: this.#inventory.zombies,
       rejected: this.#rejected,
       holders: this.#holders,
       durationMillis: this.#context.clock.now() - this.#startedAt,
