@@ -1,0 +1,67 @@
+// Checks what users will install: the packed tarball, its exports and types, and the size of each door.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The most that a door may load, in kB of plain files: comments included, as they are published. */
+const BUDGET_KB = { '.': 200, './pg': 260, './testing': 240 }
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(root)
+const folder = mkdtempSync(join(tmpdir(), 'millpond-pack-'))
+let failed = false
+
+function check(name, program, args) {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' })
+  console.log(`${status === 0 ? '✓' : '✗'} ${name}`)
+  if (status !== 0) {
+    failed = true
+    console.log(stdout, stderr)
+  }
+}
+
+try {
+  const npm = process.env.npm_execpath
+  const pack = ['pack', '--silent', '--pack-destination', folder]
+  if (npm === undefined) execFileSync('npm', pack, { stdio: 'pipe', shell: process.platform === 'win32' })
+  else execFileSync(process.execPath, [npm, ...pack], { stdio: 'pipe' })
+  const tarball = join(folder, readdirSync(folder)[0])
+  check('publint', process.execPath, ['node_modules/publint/src/cli.js', tarball, '--strict'])
+  check('are the types wrong', process.execPath, [
+    'node_modules/@arethetypeswrong/cli/dist/index.js',
+    tarball,
+    '--profile',
+    'esm-only',
+  ])
+
+  const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
+  for (const [door, target] of Object.entries(exports)) {
+    const file = typeof target === 'string' ? target : (target.import?.default ?? target.default)
+    if (!file?.endsWith('.js')) continue
+    const kilobytes = reachable(file) / 1000
+    const budget = BUDGET_KB[door]
+    const ok = budget !== undefined && kilobytes <= budget
+    failed ||= !ok
+    console.log(`${ok ? '✓' : '✗'} door ${door}: ${kilobytes.toFixed(0)} kB of ${budget ?? 'no budget given'}`)
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+process.exit(failed ? 1 : 0)
+
+/** The bytes of a file and of everything it imports. */
+function reachable(entry) {
+  const seen = new Set()
+  const visit = (file) => {
+    if (seen.has(file)) return 0
+    seen.add(file)
+    const text = readFileSync(file, 'utf8')
+    let bytes = Buffer.byteLength(text)
+    for (const [, specifier] of text.matchAll(/(?:from|import)\s+['"](\.[^'"]+)['"]/g))
+      bytes += visit(resolve(dirname(file), specifier))
+    return bytes
+  }
+  return visit(resolve(entry))
+}

@@ -1,0 +1,84 @@
+// npm test: everything that a change must pass, with a summary. `npm test -- NAME…` runs only the tests so named.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ensureInstalled } from './ensure-installed.mjs'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(root)
+ensureInstalled()
+
+const bin = (name) => join(root, 'node_modules', name)
+const node = (script, ...args) => [process.execPath, [script, ...args]]
+const reports = mkdtempSync(join(tmpdir(), 'millpond-test-'))
+const report = join(reports, 'vitest.json')
+
+const filters = process.argv.slice(2)
+const vitest = node(
+  bin('vitest/vitest.mjs'),
+  'run',
+  '--reporter=default',
+  '--reporter=json',
+  `--outputFile.json=${report}`,
+  ...filters,
+)
+
+const steps = [
+  ['build', ...node(bin('typescript/bin/tsc'), '-p', 'tsconfig.build.json')],
+  ['types', ...node(bin('typescript/bin/tsc'), '-p', 'tsconfig.json')],
+  ['lint', ...node(bin('eslint/bin/eslint.js'), '.', '--max-warnings', '0')],
+  ['format', ...node(bin('prettier/bin/prettier.cjs'), '--check', '.', '--log-level', 'warn')],
+  ['tests', ...vitest],
+  ['package', ...node('scripts/check-package.mjs')],
+]
+// The build comes first in any case: tests of the package and of the demo run on it.
+const wanted = filters.length === 0 ? steps : steps.filter(([name]) => name === 'build' || name === 'tests')
+
+const results = []
+for (const [name, program, args] of wanted) {
+  console.log(`\n── ${name} ──`)
+  const startedAt = Date.now()
+  if (name === 'build') rmSync(join(root, 'dist'), { recursive: true, force: true })
+  const { status } = spawnSync(program, args, {
+    stdio: 'inherit',
+    env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
+  })
+  results.push({ name, ok: status === 0, seconds: (Date.now() - startedAt) / 1000 })
+  if (name === 'build' && status !== 0) break
+}
+
+let [passed, failed, skipped] = [0, 0, 0]
+for (const { name, ok } of results) {
+  if (name === 'tests') continue
+  if (ok) passed++
+  else failed++
+}
+const tests = readTests()
+passed += tests.passed
+failed += tests.failed
+skipped += tests.skipped
+rmSync(reports, { recursive: true, force: true })
+
+console.log('\nSummary')
+for (const { name, ok, seconds } of results) {
+  const detail = name === 'tests' ? `  ${tests.passed} passed, ${tests.failed} failed, ${tests.skipped} skipped` : ''
+  console.log(`  ${ok ? '✓' : '✗'} ${name.padEnd(8)} ${seconds.toFixed(1).padStart(6)} s${detail}`)
+}
+console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
+process.exit(failed > 0 || results.some(({ ok }) => !ok) ? 1 : 0)
+
+function readTests() {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests, success } = JSON.parse(readFileSync(report, 'utf8'))
+    // A file that cannot even be loaded counts no failed test, but it has failed.
+    return {
+      passed: numPassedTests,
+      failed: numFailedTests === 0 && !success ? 1 : numFailedTests,
+      skipped: numPendingTests,
+    }
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 }
+  }
+}
