@@ -13,7 +13,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'rig/test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'rig/test/**/*.test.ts', 'demo/test/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', 'test/packed/**'],
     testTimeout: 20_000,
     hookTimeout: 60_000,
