@@ -109,15 +109,21 @@ async function runPhases(
     const name = phase.restart && server === undefined ? 'steady' : phase.name
     const until = performance.now() + options.seconds * 1_000 * phase.share
     if (phase.restart && server !== undefined) recovery = restart(pool, server)
-    let { errors } = tally
+    const errorsBefore = tally.errors
     let tickedAt = performance.now()
     while (until - performance.now() > TICK_MILLIS / 4 && !isEnding) {
       await sleep(Math.min(TICK_MILLIS, until - performance.now()))
       const { count, p50, p99 } = tally.takeRecent()
       const requestsPerSecond = (count * 1_000) / (performance.now() - tickedAt)
-      screen.show({ phase: name, requestsPerSecond, p50, p99, errors: tally.errors - errors, stats: pool.stats() })
+      screen.show({
+        phase: name,
+        requestsPerSecond,
+        p50,
+        p99,
+        errors: tally.errors - errorsBefore,
+        stats: pool.stats(),
+      })
       tickedAt = performance.now()
-      errors = tally.errors
     }
     if (isEnding) await new Promise(() => undefined)
   }
@@ -154,7 +160,7 @@ async function report(
   longest wait         ${stats.wait.max.toFixed(0)} ms for a connection`)
   if (outage !== undefined) {
     console.log(
-      `  the restart          the database was killed and away for ${DOWN_MILLIS} ms; first answer ${outage.toFixed(0)} ms after it was back`,
+      `  the restart          database killed, away for ${DOWN_MILLIS} ms;\n                       first answer ${outage.toFixed(0)} ms after it was back`,
     )
   }
   await compare(options, pool, url, view)
