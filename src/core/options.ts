@@ -5,11 +5,11 @@ import { checkOption, nearestName, type OptionRule } from './option-check.ts'
 /** User code at three points of a resource's life. Each call is bounded by `hookTimeoutMillis`; failing destroys the resource. */
 export interface PoolHooks<T = unknown> {
   /** Runs once, before a new resource is first handed out. */
-  readonly onCreate?: (resource: T) => void | Promise<void>
+  onCreate?(resource: T): void | Promise<void>
   /** Runs before every hand-out. With it, no acquire is served without waiting a turn. */
-  readonly beforeAcquire?: (resource: T) => void | Promise<void>
+  beforeAcquire?(resource: T): void | Promise<void>
   /** Runs after every release, before the resource is idle again. */
-  readonly afterRelease?: (resource: T) => void | Promise<void>
+  afterRelease?(resource: T): void | Promise<void>
 }
 
 /**

@@ -41,9 +41,8 @@ export class Passage<T> {
   }
 
   created(entry: Entry<T>): void {
-    const hook = this.#context.options.hooks?.onCreate
-    if (hook === undefined) this.#host.passed(entry)
-    else this.#hook(entry, 'onCreate', hook, () => this.#host.passed(entry))
+    if (this.#context.options.hooks?.onCreate === undefined) this.#host.passed(entry)
+    else this.#hook(entry, 'onCreate', () => this.#host.passed(entry))
   }
 
   /** Whether `beforeAcquire` still has to run for the next hand-out of the entry. */
@@ -52,9 +51,7 @@ export class Passage<T> {
   }
 
   prepare(entry: Entry<T>): void {
-    const hook = this.#context.options.hooks?.beforeAcquire
-    if (hook === undefined) return
-    this.#hook(entry, 'beforeAcquire', hook, () => {
+    this.#hook(entry, 'beforeAcquire', () => {
       entry.prepared = true
       this.#host.passed(entry)
     })
@@ -100,19 +97,18 @@ export class Passage<T> {
   }
 
   #afterRelease(entry: Entry<T>): void {
-    const hook = this.#context.options.hooks?.afterRelease
-    if (hook === undefined) this.#host.passed(entry)
-    else this.#hook(entry, 'afterRelease', hook, () => this.#host.passed(entry))
+    if (this.#unhooked) this.#host.passed(entry)
+    else this.#hook(entry, 'afterRelease', () => this.#host.passed(entry))
   }
 
-  #hook(entry: Entry<T>, name: string, hook: (resource: T) => void | Promise<void>, passed: () => void): void {
+  #hook(entry: Entry<T>, name: 'onCreate' | 'beforeAcquire' | 'afterRelease', passed: () => void): void {
     const { options, clock } = this.#context
     if (entry.state !== MAINTAINING) this.#inventory.startMaintaining(entry, clock.turnNow())
     bounded<T, void>(
       this.#context,
       name,
       options.hookTimeoutMillis,
-      () => hook(entry.resource as T),
+      () => options.hooks?.[name]?.(entry.resource as T),
       (outcome) => {
         if (outcome.ok) passed()
         else this.#failed(entry, 'hook', outcome.error)

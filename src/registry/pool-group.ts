@@ -1,0 +1,235 @@
+import { systemClock, type Clock, type Timer } from '../core/clock.ts'
+import type { CloseReport } from '../core/close-report.ts'
+import { OptionError, OverloadedError, PoolClosedError } from '../core/errors.ts'
+import type { PoolEventName, PoolEvents } from '../core/events.ts'
+import type { PoolState } from '../core/lifecycle.ts'
+import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../core/managed-pool.ts'
+import { checkOption } from '../core/option-check.ts'
+import type { PoolStats } from '../core/stats.ts'
+import { sumStats } from './sum-stats.ts'
+
+export interface PoolGroupOptions {
+  /** Names the group: one series in metrics, one pool in a registry. @defaultValue 'group' */
+  name?: string | undefined
+  /** The most resources that all pools together may open: the sum of their `max`. @defaultValue Infinity */
+  maxTotal?: number | undefined
+  /** The most pools. @defaultValue 100 */
+  maxPools?: number | undefined
+  /** A pool that nobody has asked for and nobody uses for this long is closed, in milliseconds. @defaultValue 300_000 */
+  idlePoolMillis?: number | undefined
+  /** @defaultValue the process's clock */
+  clock?: Clock | undefined
+}
+
+interface Member<P> {
+  readonly pool: P
+  askedAt: number
+}
+
+type Listener = (event: never) => void
+
+/**
+ * A pool per tenant, origin or shard, under one bound. The pool that was asked for longest ago, and that nobody uses,
+ * makes room for a new one. Ask for the pool every time (`group.get(key).use(…)`) instead of keeping it.
+ */
+export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements ManagedPool, AsyncDisposable {
+  readonly name: string
+  readonly #make: (key: K) => P
+  readonly #maxTotal: number
+  readonly #maxPools: number
+  readonly #idlePoolMillis: number
+  readonly #clock: Clock
+  /** In the order in which they were last asked for. */
+  readonly #members = new Map<K, Member<P>>()
+  readonly #listeners: { readonly event: PoolEventName; readonly listener: Listener }[] = []
+  /** The last statistics of pools that are closed: what they counted goes on counting. */
+  readonly #past: PoolStats[] = []
+  #kind = 'group'
+  #sweep: Timer | undefined
+  #closing: Promise<CloseReport> | undefined
+  #state: PoolState = 'open'
+
+  /** @throws {OptionError} on a wrong option */
+  constructor(options: PoolGroupOptions, make: (key: K) => P) {
+    const {
+      name = 'group',
+      maxTotal = Infinity,
+      maxPools = 100,
+      idlePoolMillis = 300_000,
+      clock = systemClock,
+    } = options
+    checkOption(name, 'maxTotal', maxTotal, { type: 'integer', min: 1, infinity: true })
+    checkOption(name, 'maxPools', maxPools, { type: 'integer', min: 1, infinity: true })
+    checkOption(name, 'idlePoolMillis', idlePoolMillis, { type: 'duration', infinity: true })
+    this.name = name
+    this.#make = make
+    this.#maxTotal = maxTotal
+    this.#maxPools = maxPools
+    this.#idlePoolMillis = idlePoolMillis
+    this.#clock = clock
+  }
+
+  get kind(): string {
+    return this.#kind
+  }
+
+  get state(): PoolState {
+    return this.#state
+  }
+
+  get size(): number {
+    return this.#members.size
+  }
+
+  keys(): IterableIterator<K> {
+    return this.#members.keys()
+  }
+
+  /**
+   * The pool of this key, made where there is none.
+   * @throws {OverloadedError} when every pool is in use and the bounds leave no room for another
+   * @throws {PoolClosedError} when the group is closed
+   */
+  get(key: K): P {
+    if (this.#closing !== undefined) throw new PoolClosedError(this.name, `pool group "${this.name}" is closed`)
+    const now = this.#clock.now()
+    const known = this.#members.get(key)
+    if (known !== undefined && known.pool.state !== 'closed' && known.pool.state !== 'closing') {
+      known.askedAt = now
+      this.#members.delete(key)
+      this.#members.set(key, known)
+      return known.pool
+    }
+    if (known !== undefined) this.#remove(key, known)
+    return this.#add(key, now)
+  }
+
+  #add(key: K, now: number): P {
+    while (this.#members.size >= this.#maxPools) this.#evictIdlest('maxPools', this.#maxPools)
+    const pool = this.#make(key)
+    try {
+      const { max } = pool.stats()
+      if (max > this.#maxTotal) {
+        throw new OptionError(
+          this.name,
+          'maxTotal',
+          `A pool of the group has \`max\` ${max}, which is above the group's \`maxTotal\` (${this.#maxTotal})`,
+        )
+      }
+      while (this.#total() + max > this.#maxTotal) this.#evictIdlest('maxTotal', this.#maxTotal)
+    } catch (error) {
+      void pool.close()
+      throw error
+    }
+    this.#kind = pool.kind
+    this.#members.set(key, { pool, askedAt: now })
+    for (const { event, listener } of this.#listeners) subscribe(pool, event, listener)
+    this.#scheduleSweep()
+    return pool
+  }
+
+  #total(): number {
+    return [...this.#members.values()].reduce((sum, { pool }) => sum + pool.stats().max, 0)
+  }
+
+  #evictIdlest(bound: string, limit: number): void {
+    for (const [key, member] of this.#members) {
+      if (!isUnused(member.pool)) continue
+      this.#remove(key, member)
+      return
+    }
+    throw new OverloadedError(
+      this.name,
+      `pool group "${this.name}": every pool is in use, and \`${bound}\` (${limit}) leaves no room for another`,
+      'queue-full',
+      0,
+    )
+  }
+
+  #remove(key: K, { pool }: Member<P>): void {
+    this.#members.delete(key)
+    void pool.close().then(() => this.#past.push(pool.stats()))
+  }
+
+  #scheduleSweep(): void {
+    if (this.#sweep !== undefined || this.#idlePoolMillis === Infinity) return
+    this.#sweep = this.#clock.setTimer(() => {
+      this.#sweep = undefined
+      const now = this.#clock.now()
+      for (const [key, member] of this.#members) {
+        if (now - member.askedAt >= this.#idlePoolMillis && isUnused(member.pool)) this.#remove(key, member)
+      }
+      if (this.#members.size > 0 && this.#closing === undefined) this.#scheduleSweep()
+    }, this.#idlePoolMillis / 4)
+    this.#sweep.unref()
+  }
+
+  /** The sum over all pools, also those that are closed by now. Percentiles are the highest of any pool: an upper bound. */
+  stats(): PoolStats {
+    const present = Array.from(this.#members.values(), ({ pool }) => pool.stats())
+    return sumStats({ name: this.name, kind: this.#kind, state: this.#state, max: this.#maxTotal }, present, this.#past)
+  }
+
+  async health(options: HealthOptions = {}): Promise<HealthCheck> {
+    const startedAt = this.#clock.now()
+    const checks = await Promise.all(Array.from(this.#members.values(), ({ pool }) => pool.health(options)))
+    const failing = checks.filter(({ status }) => status === 'fail').length
+    const warning = checks.filter(({ status }) => status === 'warn').length
+    const closed = this.#state === 'closed' || this.#state === 'closing'
+    const status =
+      closed || (failing > 0 && failing === checks.length) ? 'fail' : failing + warning > 0 ? 'warn' : 'pass'
+    const message = closed ? 'Pool group is closed' : `${checks.length - failing} of ${checks.length} pools work`
+    return { status, pool: this.name, kind: this.#kind, message, durationMillis: this.#clock.now() - startedAt }
+  }
+
+  close(options: CloseOptions = {}): Promise<CloseReport> {
+    this.#closing ??= this.#closeAll(options)
+    return this.#closing
+  }
+
+  async #closeAll(options: CloseOptions): Promise<CloseReport> {
+    this.#state = 'closing'
+    this.#sweep?.cancel()
+    const startedAt = this.#clock.now()
+    const reports = await Promise.all(Array.from(this.#members.values(), ({ pool }) => pool.close(options)))
+    for (const { pool } of this.#members.values()) this.#past.push(pool.stats())
+    this.#members.clear()
+    this.#state = 'closed'
+    const sum = (field: 'closed' | 'forced' | 'pendingCreates' | 'rejected'): number =>
+      reports.reduce((total, report) => total + report[field], 0)
+    const report: CloseReport = {
+      pool: this.name,
+      closed: sum('closed'),
+      forced: sum('forced'),
+      pendingCreates: sum('pendingCreates'),
+      rejected: sum('rejected'),
+      holders: reports.flatMap(({ holders }) => holders),
+      durationMillis: this.#clock.now() - startedAt,
+    }
+    // The pools have told of their own ends; this is the group's.
+    for (const { event, listener } of this.#listeners)
+      if (event === 'closed') (listener as (report: CloseReport) => void)(report)
+    return report
+  }
+
+  /** Events of all its pools, present and to come; `closed` also of the group itself, under its own name. */
+  on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    this.#listeners.push({ event, listener: listener })
+    for (const { pool } of this.#members.values()) subscribe(pool, event, listener)
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+function isUnused(pool: ManagedPool): boolean {
+  const { used, waiting, maintaining } = pool.stats()
+  return used + waiting + maintaining === 0
+}
+
+function subscribe(pool: ManagedPool, event: PoolEventName, listener: Listener): void {
+  const source = (pool.core ?? pool) as { on(event: PoolEventName, listener: Listener): unknown }
+  source.on(event, listener)
+}
