@@ -86,7 +86,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       checked: (entry) => this.#passed(entry),
     })
     this.#passage = new Passage(this, inventory, this.#suspicion, { passed: (entry) => this.#passed(entry) })
-    this.#recall = new Recall(this, inventory, (lease) => this.#upkeep.forget(lease))
+    this.#recall = new Recall(this, inventory, { forget: (lease) => this.#upkeep.forget(lease) })
     this.#upkeep = new Upkeep(this, inventory, this.opener, this.#suspicion, {
       takeAway: (entry, holder, reason) => this.#recall.lease(entry, holder, reason),
     })

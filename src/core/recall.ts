@@ -12,17 +12,22 @@ const TAKEN_AWAY = {
   close: 'the pool closed, and its grace time was over',
 } as const
 
+/** Who watches leases. */
+export interface RecallHost<T> {
+  /** The lease needs no watching any more. */
+  forget(lease: Lease<T>): void
+}
+
 /** Takes resources out of use before their time: one from its borrower, or all of them. */
 export class Recall<T> {
   readonly #context: PoolContext<T>
   readonly #inventory: Inventory<T>
-  readonly #forget: (lease: Lease<T>) => void
+  readonly #host: RecallHost<T>
 
-  /** @param forget - told of a lease that needs no watching any more */
-  constructor(context: PoolContext<T>, inventory: Inventory<T>, forget: (lease: Lease<T>) => void) {
+  constructor(context: PoolContext<T>, inventory: Inventory<T>, host: RecallHost<T>) {
     this.#context = context
     this.#inventory = inventory
-    this.#forget = forget
+    this.#host = host
   }
 
   /** Ends a lease, and destroys its resource: whoever held it may still be using it. */
@@ -33,7 +38,7 @@ export class Recall<T> {
     } else {
       leaseAccess.takeAway(lease, new Error(TAKEN_AWAY[reason]))
       this.#inventory.takeBack(entry, lease)
-      this.#forget(lease)
+      this.#host.forget(lease)
     }
     entry.broken = true
     if (entry.leases === 0) this.#inventory.destroy(entry, reason)

@@ -8,6 +8,11 @@ export interface WaiterHost<T> {
   waiterExpired(waiter: Waiter<T>): void
 }
 
+/** Of a method's type, so that a `Pool<Socket>` is a `Pool<unknown>` to whoever only watches it. */
+interface Resolve<T> {
+  resolve(lease: Lease<T>): void
+}
+
 /** One acquire that waits. It settles once: with a lease, or with an error. */
 export class Waiter<T> extends Deadline {
   readonly queuedAt: number
@@ -26,7 +31,7 @@ export class Waiter<T> extends Deadline {
 
   readonly #host: WaiterHost<T>
   readonly #signal: AbortSignal | undefined
-  #resolve!: (lease: Lease<T>) => void
+  #resolve!: Resolve<T>['resolve']
   #reject!: (error: unknown) => void
 
   constructor(

@@ -9,8 +9,11 @@ interface Defined {
 const REGISTRY = Symbol.for('millpond.definedPools')
 
 function definedPools(): Map<string, Defined> {
-  const holder: { [REGISTRY]?: Map<string, Defined> } = globalThis
-  return (holder[REGISTRY] ??= new Map<string, Defined>())
+  const holder = globalThis as Record<symbol, unknown>
+  const known = holder[REGISTRY] as Map<string, Defined> | undefined
+  const pools = known ?? new Map<string, Defined>()
+  holder[REGISTRY] = pools
+  return pools
 }
 
 /**
