@@ -34,6 +34,11 @@ class LeaseBook {
   }
 }
 
+/** What Knex leaves on a connection. */
+type KnexMarks = DriverClient & { __knexUid?: string; __knex__disposed?: unknown }
+
+let lastUid = 0
+
 /**
  * For Knex: `knex({ client: 'pg', connectionPool: knexPool(pool) })`. The shape of tarn, whose second release of one
  * connection is answered with `false`: Knex' streams release twice, and a pool that throws there ends the process.
@@ -50,9 +55,20 @@ export function knexPool(pool: FacedPool): {
   return {
     acquire() {
       const controller = new AbortController()
-      return { promise: leases.take(controller.signal), abort: () => controller.abort(new Error('aborted')) }
+      const promise = leases.take(controller.signal).then((client) => {
+        // Knex names connections in its debug output by this.
+        ;(client as KnexMarks).__knexUid ??= `millpond${++lastUid}`
+        return client
+      })
+      return { promise, abort: () => controller.abort(new Error('aborted')) }
     },
-    release: (client) => leases.giveBack(client, 'release'),
+    release(client) {
+      const marks = client as KnexMarks
+      const isDisposed = marks.__knex__disposed !== undefined && marks.__knex__disposed !== false
+      // Knex' verdict is on the connection: it must not meet the next borrower.
+      delete marks.__knex__disposed
+      return leases.giveBack(client, isDisposed ? 'destroy' : 'release')
+    },
     async destroy() {
       await pool.close()
     },
@@ -93,9 +109,9 @@ export function sequelizePool(pool: FacedPool): {
  * For Kysely: `new PostgresDialect({ pool: kyselyPool(pool) })`. Kysely knows a connection again by its object, to run
  * `onCreateConnection` once; so this gives one object per connection, whose `release` is that of the present lease.
  */
-export function kyselyPool<P extends FacedPool & { readonly options: unknown; readonly Client: unknown }>(
+export function kyselyPool<P extends FacedPool & { readonly options: unknown }>(
   pool: P,
-): { connect(): Promise<never>; end(): Promise<void>; readonly options: P['options']; readonly Client: P['Client'] } {
+): { connect(): Promise<never>; end(): Promise<void>; readonly options: P['options']; readonly Client: unknown } {
   const stable = new WeakMap<DriverClient, DriverClient & { release: (error?: unknown) => void }>()
   return {
     options: pool.options,
