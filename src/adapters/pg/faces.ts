@@ -115,7 +115,7 @@ export function kyselyPool<P extends FacedPool & { readonly options: unknown }>(
   const stable = new WeakMap<DriverClient, DriverClient & { release: (error?: unknown) => void }>()
   return {
     options: pool.options,
-    Client: pool.Client,
+    Client: 'Client' in pool ? pool.Client : undefined,
     async connect() {
       const lease = await pool.core.acquire()
       const client = lease.resource
