@@ -24,7 +24,7 @@ function check(name, program, args) {
 
 try {
   const npm = process.env.npm_execpath
-  const pack = ['pack', '--silent', '--pack-destination', folder]
+  const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder]
   if (npm === undefined) execFileSync('npm', pack, { stdio: 'pipe', shell: process.platform === 'win32' })
   else execFileSync(process.execPath, [npm, ...pack], { stdio: 'pipe' })
   const tarball = join(folder, readdirSync(folder)[0])
@@ -38,7 +38,7 @@ try {
 
   const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
   for (const [door, target] of Object.entries(exports)) {
-    const file = typeof target === 'string' ? target : (target.import?.default ?? target.default)
+    const file = typeof target === 'string' ? target : target.import
     if (!file?.endsWith('.js')) continue
     const kilobytes = reachable(file) / 1000
     const budget = BUDGET_KB[door]

@@ -26,12 +26,13 @@ const vitest = node(
 )
 
 const steps = [
-  ['build', ...node(bin('typescript/bin/tsc'), '-p', 'tsconfig.build.json')],
+  ['build', ...node('scripts/build.mjs')],
   ['types', ...node(bin('typescript/bin/tsc'), '-p', 'tsconfig.json')],
   ['lint', ...node(bin('eslint/bin/eslint.js'), '.', '--max-warnings', '0')],
   ['format', ...node(bin('prettier/bin/prettier.cjs'), '--check', '.', '--log-level', 'warn')],
   ['tests', ...vitest],
   ['package', ...node('scripts/check-package.mjs')],
+  ['users', ...node('--import', 'tsx', 'test/packed/run.mjs')],
 ]
 // The build comes first in any case: tests of the package and of the demo run on it.
 const wanted = filters.length === 0 ? steps : steps.filter(([name]) => name === 'build' || name === 'tests')
@@ -40,7 +41,6 @@ const results = []
 for (const [name, program, args] of wanted) {
   console.log(`\n── ${name} ──`)
   const startedAt = Date.now()
-  if (name === 'build') rmSync(join(root, 'dist'), { recursive: true, force: true })
   const { status } = spawnSync(program, args, {
     stdio: 'inherit',
     env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },

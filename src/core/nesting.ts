@@ -19,13 +19,15 @@ export class Scope {
   }
 }
 
-// One storage for all pools: a callback of one pool may wait for another. It is made with the first scope, because
-// on older Node versions every promise of the process pays for a storage that exists.
-let storage: AsyncLocalStorage<Scope> | undefined
+// One storage for all pools, also those of another copy of this package in the process: a callback of one pool may wait
+// for another. It is made with the first scope, because on older Node versions every promise of the process pays for a
+// storage that exists.
+const STORAGE = Symbol.for('millpond.scopes')
+const shared = globalThis as { [STORAGE]?: AsyncLocalStorage<Scope> }
 
 /** The innermost `use` callback that the caller runs in. */
 export function currentScope(): Scope | undefined {
-  return storage?.getStore()
+  return shared[STORAGE]?.getStore()
 }
 
 /** The innermost enclosing callback that holds a resource of this pool. */
@@ -38,7 +40,8 @@ export function enclosingScope(scope: Scope | undefined, pool: object): Scope | 
 
 /** Runs the callback of `use` as a scope of its own. */
 export function runInScope<R>(scope: Scope, callback: () => R): R {
-  storage ??= new AsyncLocalStorage<Scope>()
+  const storage = shared[STORAGE] ?? new AsyncLocalStorage<Scope>()
+  shared[STORAGE] = storage
   return storage.run(scope, callback)
 }
 

@@ -1,0 +1,15 @@
+// Builds the library: ES modules into dist/, and the same as CommonJS into dist/cjs/ for those who cannot load them.
+import { spawnSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(root)
+rmSync('dist', { recursive: true, force: true })
+for (const project of ['tsconfig.build.json', 'tsconfig.cjs.json']) {
+  const { status } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], {
+    stdio: 'inherit',
+  })
+  if (status !== 0) process.exit(status ?? 1)
+}
+writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n')
