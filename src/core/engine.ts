@@ -387,20 +387,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   /** Validates one idle resource, where the adapter can; false when it fails or takes longer. */
   probeIdle(timeoutMillis: number): Promise<boolean> {
-    const entry = this.inventory.available.coldest()
-    if (entry?.state !== IDLE || this.factory.validate === undefined) return Promise.resolve(true)
-    return new Promise((resolve) => {
-      const timer = this.clock.setTimer(() => resolve(false), timeoutMillis)
-      this.#suspicion.check(
-        entry,
-        (failure) => {
-          timer.cancel()
-          resolve(failure === undefined)
-          if (failure !== undefined) this.#suspicion.noteFailure(entry, failure)
-        },
-        true,
-      )
-    })
+    return this.#suspicion.probe(timeoutMillis)
   }
 
   invalidate(reason: string, isAutomatic: boolean, spreadMillis = 0, interruptInUse = false): void {

@@ -30,6 +30,7 @@ export interface PoolEvents {
   createStarted: ResourceEvent & { readonly attempt: number }
   /** A create has succeeded. */
   created: ResourceEvent & { readonly durationMillis: number }
+  /** A create has failed. */
   createFailed: ResourceEvent & {
     readonly durationMillis: number
     readonly failure: FailureClass
@@ -44,6 +45,7 @@ export interface PoolEvents {
   }
   /** Someone asks for a resource. */
   acquireStarted: { readonly pool: string; readonly label: string | undefined }
+  /** Someone got nothing. */
   acquireFailed: {
     readonly pool: string
     readonly label: string | undefined
@@ -88,9 +90,11 @@ export interface PoolEvents {
   suspended: { readonly pool: string; readonly suspended: boolean }
   /** The process was frozen; every idle resource is validated before its next use. */
   frozen: { readonly pool: string; readonly gapMillis: number }
+  /** `resize` changed the sizes. */
   resized: { readonly pool: string; readonly min: number; readonly max: number }
   /** A listener, a hook or a part of the factory threw where nobody could be told. */
   failure: { readonly pool: string; readonly from: string; readonly error: unknown }
+  /** The pool is closed; the report of `close`. */
   closed: CloseReport
 }
 

@@ -61,7 +61,7 @@ export interface PoolOptions<T = unknown> {
   maxUseMillis?: number | undefined
   /** Keeps the stack of every acquire, for leak reports and timeouts; costs a few microseconds each. @defaultValue true when `leakThresholdMillis` is finite */
   trackStacks?: boolean | undefined
-  /** Destroys the resource of a lease that was garbage-collected unreleased. @defaultValue false */
+  /** Destroys the resource of a lease that was garbage-collected unreleased. @defaultValue false in production, true otherwise */
   reclaimAbandoned?: boolean | undefined
   /** Opens only what the resources at work cannot serve within this time; `0` opens one for every caller who waits. @defaultValue 0 */
   growthHorizonMillis?: number | 'auto' | undefined
@@ -71,7 +71,7 @@ export interface PoolOptions<T = unknown> {
   queue?: 'fifo' | 'codel' | undefined
   /** `'deadline'` refuses at once a caller who would not be served in time. @defaultValue 'off' */
   admission?: 'off' | 'deadline' | undefined
-  /** What happens when a `use` callback waits for its own pool: nothing, an event, or, in a certain deadlock, `ERR_POOL_DEADLOCK`. @defaultValue 'allow' */
+  /** What happens when a `use` callback waits for its own pool: nothing, an event, or, in a certain deadlock, `ERR_POOL_DEADLOCK`. @defaultValue 'allow' in production, 'warn' otherwise */
   nested?: 'allow' | 'warn' | 'throw' | undefined
   /** Rejects with `ERR_POOL_DOWN` while the server cannot be reached, instead of waiting for it. @defaultValue false */
   failFastWhenDown?: boolean | undefined
@@ -154,6 +154,7 @@ export function resolveOptions<T>(kind: string, given: PoolOptions<T>): Resolved
       )
   }
   const leakThresholdMillis = given.leakThresholdMillis ?? Infinity
+  const inProduction = isProduction()
   const max = given.max ?? 10
   const options: ResolvedOptions<T> = {
     name,
@@ -178,12 +179,12 @@ export function resolveOptions<T>(kind: string, given: PoolOptions<T>): Resolved
     leakThresholdMillis,
     maxUseMillis: given.maxUseMillis ?? Infinity,
     trackStacks: given.trackStacks ?? leakThresholdMillis !== Infinity,
-    reclaimAbandoned: given.reclaimAbandoned ?? false,
+    reclaimAbandoned: given.reclaimAbandoned ?? !inProduction,
     growthHorizonMillis: given.growthHorizonMillis ?? 0,
     order: given.order ?? 'lifo',
     queue: given.queue ?? 'fifo',
     admission: given.admission ?? 'off',
-    nested: given.nested ?? 'allow',
+    nested: given.nested ?? (inProduction ? 'allow' : 'warn'),
     failFastWhenDown: given.failFastWhenDown ?? false,
     label: given.label,
     hooks: given.hooks,
@@ -192,6 +193,11 @@ export function resolveOptions<T>(kind: string, given: PoolOptions<T>): Resolved
   }
   checkSizes(name, options)
   return Object.freeze(options)
+}
+
+/** The profile is `MILLPOND_PROFILE`, else `NODE_ENV`, else development. */
+function isProduction(): boolean {
+  return (process.env['MILLPOND_PROFILE'] ?? process.env['NODE_ENV']) === 'production'
 }
 
 /** @throws {OptionError} when `min` or `minIdle` does not fit into `max` */

@@ -100,6 +100,21 @@ export class Suspicion<T> {
     )
   }
 
+  /** Validates the coldest idle resource; false when that fails or takes longer. True where nothing can be validated. */
+  probe(timeoutMillis: number): Promise<boolean> {
+    const entry = this.#inventory.available.coldest()
+    if (entry?.state !== IDLE || this.#context.factory.validate === undefined) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = this.#context.clock.setTimer(() => resolve(false), timeoutMillis)
+      const answered = (failure: FailureClass | undefined): void => {
+        timer.cancel()
+        resolve(failure === undefined)
+        if (failure !== undefined) this.noteFailure(entry, failure)
+      }
+      this.check(entry, answered, true)
+    })
+  }
+
   #passed(entry: Entry<T>, cold: boolean): void {
     const now = this.#context.clock.now()
     const defect: DestroyReason | undefined = this.#inventory.defect(entry, now)

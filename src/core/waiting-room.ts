@@ -46,6 +46,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   readonly #status: Status
   readonly #controlledDelay: ControlledDelay | undefined
   #sheddingAlarm: SheddingAlarm | undefined
+  #warned = false
   /** One report serves all who run into their deadline at the same instant. */
   #report: { readonly at: number; readonly state: PoolState; readonly report: AcquireReport } | undefined
 
@@ -266,10 +267,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     if (holding === undefined) return
     const { events, options, counters, clock } = this.#context
     const now = clock.turnNow()
-    if (options.nested !== 'allow' && events.heard('nested')) {
-      const holder = this.#leaseInfos(now, holding)[0] ?? { label: undefined, heldMillis: 0, stack: undefined }
-      events.queue('nested', { pool: options.name, label: waiter.label, holder })
-    }
+    if (options.nested !== 'allow') this.#warnOfNesting(waiter, this.#leaseInfos(now, holding)[0])
     if (!this.deadlocked()) return
     counters.deadlocks++
     const holders = this.holders(now)
@@ -277,6 +275,25 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     if (options.nested !== 'throw') return
     const message = `pool "${options.name}": deadlock: all ${holders.length} leases belong to callbacks that wait for this pool; pass the resource on instead of acquiring again`
     this.fail(waiter, 'failed', new DeadlockError(options.name, message))
+  }
+
+  /** An event each time, and a warning of the process once where nobody listens. */
+  #warnOfNesting({ label }: Waiter<T>, holder: LeaseInfo | undefined): void {
+    const { events, options } = this.#context
+    if (events.heard('nested')) {
+      events.queue('nested', {
+        pool: options.name,
+        label,
+        holder: holder ?? { label: undefined, heldMillis: 0, stack: undefined },
+      })
+    } else if (!this.#warned) {
+      this.#warned = true
+      const advice = 'pass the resource on instead of acquiring again, or the pool can deadlock'
+      process.emitWarning(
+        `pool "${options.name}": a callback of use() waits for its own pool; ${advice}`,
+        'MillpondWarning',
+      )
+    }
   }
 
   #leaseInfos(now: number, scope?: Scope): LeaseInfo[] {

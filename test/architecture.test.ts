@@ -1,0 +1,142 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { describe, expect, it } from 'vitest'
+import { POOL_EVENT_NAMES } from '../src/core/events.ts'
+import { POOL_OPTION_NAMES } from '../src/core/options.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const files = (readdirSync(join(root, 'src'), { recursive: true }) as string[])
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => `src/${name.replaceAll('\\', '/')}`)
+
+const sources = new Map(
+  files.map((file) => [
+    file,
+    ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.ES2022, true),
+  ]),
+)
+
+/** What a file imports from within the library, types included. */
+function importsOf(file: string): string[] {
+  const found: string[] = []
+  sources.get(file)?.forEachChild((node) => {
+    if (!ts.isImportDeclaration(node) && !ts.isExportDeclaration(node)) return
+    const specifier = node.moduleSpecifier
+    if (specifier === undefined || !ts.isStringLiteral(specifier) || !specifier.text.startsWith('.')) return
+    found.push(relative(root, resolve(root, dirname(file), specifier.text)).replaceAll('\\', '/'))
+  })
+  return found
+}
+
+function externalsOf(file: string): string[] {
+  const found: string[] = []
+  sources.get(file)?.forEachChild((node) => {
+    if (!ts.isImportDeclaration(node) || !ts.isStringLiteral(node.moduleSpecifier)) return
+    const { text } = node.moduleSpecifier
+    if (!text.startsWith('.')) found.push(text)
+  })
+  return found
+}
+
+const layerOf = (file: string): string => {
+  const [, layer = '', name = ''] = file.split('/')
+  return layer === 'adapters' ? `adapters/${name}` : layer
+}
+
+/** Which layers a layer may import besides itself. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  registry: ['core'],
+  testing: ['core'],
+  'adapters/pg': ['core'],
+  'index.ts': ['core', 'registry'],
+}
+
+describe('the architecture', () => {
+  it('has arrows that point one way', () => {
+    const wrong = files.flatMap((file) =>
+      importsOf(file)
+        .filter(
+          (imported) =>
+            layerOf(imported) !== layerOf(file) && !(ARROWS[layerOf(file)] ?? []).includes(layerOf(imported)),
+        )
+        .map((imported) => `${file} → ${imported}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('has no cycle, not even of types', () => {
+    const done = new Set<string>()
+    const visit = (file: string, path: readonly string[]): string | undefined => {
+      if (path.includes(file)) return [...path.slice(path.indexOf(file)), file].join(' → ')
+      if (done.has(file)) return undefined
+      for (const imported of importsOf(file)) {
+        const cycle = visit(imported, [...path, file])
+        if (cycle !== undefined) return cycle
+      }
+      done.add(file)
+      return undefined
+    }
+    expect(files.map((file) => visit(file, [])).filter((cycle) => cycle !== undefined)).toEqual([])
+  })
+
+  it('imports no index from inside, no driver, and nothing but Node itself', () => {
+    expect(files.flatMap((file) => importsOf(file).filter((imported) => imported.endsWith('/index.ts')))).toEqual([])
+    expect(files.flatMap(externalsOf).filter((name) => !name.startsWith('node:'))).toEqual([])
+  })
+
+  it('publishes what it builds, and builds what it publishes', () => {
+    const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      exports: Record<string, string | { import: string; require: string }>
+    }
+    const doors = Object.values(exports).flatMap((target) => (typeof target === 'string' ? [] : [target.import]))
+    const indexes = files
+      .filter((file) => file.endsWith('/index.ts'))
+      .map((file) => `./${file.replace(/^src/, 'dist').replace(/\.ts$/, '.js')}`)
+    expect(doors.sort()).toEqual(indexes.sort())
+    const required = Object.values(exports).flatMap((target) => (typeof target === 'string' ? [] : [target.require]))
+    expect(required.sort()).toEqual(indexes.map((file) => file.replace('./dist/', './dist/cjs/')).sort())
+    if (existsSync(join(root, 'dist')))
+      for (const door of [...doors, ...required]) expect(existsSync(join(root, door)), door).toBe(true)
+  })
+
+  it('keeps every file to a size that is read in one sitting', () => {
+    const long = files.filter((file) => readFileSync(join(root, file), 'utf8').split('\n').length > 451)
+    expect(long).toEqual([])
+  })
+
+  it('takes the time from the clock alone, in the engine', () => {
+    const elsewhere = files
+      .filter((file) => file.startsWith('src/core/') && file !== 'src/core/clock.ts')
+      .filter((file) =>
+        /\b(Date\.now|performance\.now|setTimeout|setInterval|setImmediate)\(/.test(
+          readFileSync(join(root, file), 'utf8'),
+        ),
+      )
+    expect(elsewhere).toEqual([])
+  })
+})
+
+describe('the reference', () => {
+  const page = (name: string): string => readFileSync(join(root, `docs/reference/${name}.md`), 'utf8')
+
+  it('has every error code, and no other', () => {
+    const code = readFileSync(join(root, 'src/core/errors.ts'), 'utf8')
+    const inCode = new Set(code.match(/ERR_POOL_[A-Z_]+/g))
+    const inPage = new Set(page('errors').match(/ERR_POOL_[A-Z_]+/g))
+    expect([...inPage].sort()).toEqual([...inCode].sort())
+  })
+
+  it('has every option and event, and is what the source says today', async () => {
+    const { optionsPage, eventsPage } = (await import(join(root, 'scripts/reference.mjs'))) as {
+      optionsPage(): string
+      eventsPage(): string
+    }
+    expect(page('options')).toBe(optionsPage())
+    expect(page('events')).toBe(eventsPage())
+    for (const option of POOL_OPTION_NAMES) expect(page('options')).toContain(`### \`${option}\``)
+    for (const event of POOL_EVENT_NAMES) expect(page('events')).toContain(`| \`${event}\` |`)
+  })
+})
