@@ -123,6 +123,17 @@ describe('a pool whose server or network fails', () => {
     await Promise.all(running)
   })
 
+  it('gives up connects that get no answer when it closes, in whichever phase they are', async () => {
+    await proxy.set({ connect: 'silence' })
+    pool = poolOn(throughProxy(), { max: 2 })
+    const waiting = pool.query('SELECT 1').catch((error: unknown) => error)
+    await waitFor(() => proxy.accepted > 0, { what: 'it connects' })
+    const report = await pool.close({ timeoutMillis: 100 })
+    expect(await waiting).toMatchObject({ code: 'ERR_POOL_CLOSED' })
+    expect(report.pendingCreates).toBe(0)
+    expect(pool.stats()).toMatchObject({ creating: 0, zombies: 0 })
+  })
+
   it('moves to the other server when the first is not writable', async () => {
     const standby = await startServer({ settings: { default_transaction_read_only: 'on' } })
     const hosts = [standby, rig].map(({ server }) => `${server.host}:${server.port}`)

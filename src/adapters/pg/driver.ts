@@ -82,6 +82,13 @@ export function isBusy(client: DriverClient): boolean {
   return activeQuery(client) !== null
 }
 
+/** Ends a connect that is under way, in whichever phase; it rejects. (A client that believes it is ending would not.) */
+export function abortConnect(client: DriverClient): void {
+  const stream = client.connection?.stream
+  if (stream === undefined) void client.end().catch(() => undefined)
+  else stream.destroy()
+}
+
 /** Ends the socket at once, without a goodbye and without an error event. */
 export function cutSocket(client: DriverClient): void {
   const { connection } = client

@@ -1,7 +1,7 @@
 import type { CreateContext, DestroyReason, FailureClass, ResourceFactory } from '../../core/factory.ts'
 import { cancelQuery } from './cancel.ts'
 import { classifyPg, WrongServerError } from './classify.ts'
-import { cutSocket, isBusy, run, type DriverClient, type DriverClientClass } from './driver.ts'
+import { abortConnect, cutSocket, isBusy, run, type DriverClient, type DriverClientClass } from './driver.ts'
 import type { PasswordContext, ResolvedPgOptions } from './options.ts'
 import { Session } from './session.ts'
 
@@ -84,7 +84,7 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     this.#untold.add(client)
     this.#listen(client, session, context)
     const giveUp = (): void => {
-      cutSocket(client)
+      abortConnect(client)
     }
     context.signal.addEventListener('abort', giveUp, { once: true })
     try {
