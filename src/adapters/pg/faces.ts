@@ -1,41 +1,41 @@
-import type { Lease } from '../../core/lease.ts'
 import type { Pool } from '../../core/pool.ts'
 import type { DriverClient } from './driver.ts'
-import { isServerError } from './classify.ts'
+import type { LeasedClient } from './leased-client.ts'
 
 /** A pool of `pgPool`, as far as the faces for other libraries need it. */
 interface FacedPool {
   readonly core: Pool<DriverClient>
+  connect(): Promise<object>
   close(): Promise<unknown>
 }
 
-/** Leases by the client that the library holds: a second release finds none, and changes nothing. */
+/**
+ * What the libraries hold, until they give it back. They hold what `connect()` gives, an object per lease: a library
+ * that releases twice (Knex' streams do) must not give back what somebody else has borrowed meanwhile.
+ */
 class LeaseBook {
-  readonly #core: Pool<DriverClient>
-  readonly #leases = new Map<DriverClient, Lease<DriverClient>>()
+  readonly #pool: FacedPool
+  readonly #out = new Set<LeasedClient>()
 
-  constructor(core: Pool<DriverClient>) {
-    this.#core = core
+  constructor(pool: FacedPool) {
+    this.#pool = pool
   }
 
-  async take(signal?: AbortSignal): Promise<DriverClient> {
-    const lease = await this.#core.acquire(signal === undefined ? undefined : { signal })
-    const client = lease.resource
-    this.#leases.set(client, lease)
+  async take(): Promise<LeasedClient> {
+    const client = (await this.#pool.connect()) as LeasedClient
+    this.#out.add(client)
     return client
   }
 
-  giveBack(client: DriverClient, how: 'release' | 'destroy'): boolean {
-    const lease = this.#leases.get(client)
-    if (lease === undefined || lease.released) return false
-    this.#leases.delete(client)
-    lease[how]()
+  giveBack(client: LeasedClient, how: 'release' | 'destroy'): boolean {
+    if (!this.#out.delete(client)) return false
+    client.release(how === 'destroy')
     return true
   }
 }
 
 /** What Knex leaves on a connection. */
-type KnexMarks = DriverClient & { __knexUid?: string; __knex__disposed?: unknown }
+type KnexMarks = LeasedClient & { __knexUid?: string; __knex__disposed?: unknown }
 
 let lastUid = 0
 
@@ -44,29 +44,26 @@ let lastUid = 0
  * connection is answered with `false`: Knex' streams release twice, and a pool that throws there ends the process.
  */
 export function knexPool(pool: FacedPool): {
-  acquire(): { promise: Promise<DriverClient>; abort(): void }
-  release(client: DriverClient): boolean
+  acquire(): { promise: Promise<LeasedClient> }
+  release(client: LeasedClient): boolean
   destroy(): Promise<void>
   numFree(): number
   numUsed(): number
   numPendingAcquires(): number
 } {
-  const leases = new LeaseBook(pool.core)
+  const leases = new LeaseBook(pool)
   return {
     acquire() {
-      const controller = new AbortController()
-      const promise = leases.take(controller.signal).then((client) => {
+      const promise = leases.take().then((client) => {
         // Knex names connections in its debug output by this.
         ;(client as KnexMarks).__knexUid ??= `millpond${++lastUid}`
         return client
       })
-      return { promise, abort: () => controller.abort(new Error('aborted')) }
+      return { promise }
     },
     release(client) {
       const marks = client as KnexMarks
       const isDisposed = marks.__knex__disposed !== undefined && marks.__knex__disposed !== false
-      // Knex' verdict is on the connection: it must not meet the next borrower.
-      delete marks.__knex__disposed
       return leases.giveBack(client, isDisposed ? 'destroy' : 'release')
     },
     async destroy() {
@@ -80,13 +77,13 @@ export function knexPool(pool: FacedPool): {
 
 /** For Sequelize 6: `sequelize.connectionManager.pool = sequelizePool(pool)`. */
 export function sequelizePool(pool: FacedPool): {
-  acquire(): Promise<DriverClient>
-  release(client: DriverClient): void
-  destroy(client: DriverClient): Promise<void>
+  acquire(): Promise<LeasedClient>
+  release(client: LeasedClient): void
+  destroy(client: LeasedClient): Promise<void>
   drain(): Promise<void>
   destroyAllNow(): Promise<void>
 } {
-  const leases = new LeaseBook(pool.core)
+  const leases = new LeaseBook(pool)
   return {
     acquire: () => leases.take(),
     release(client) {
@@ -105,29 +102,52 @@ export function sequelizePool(pool: FacedPool): {
   }
 }
 
+/** One connection as Kysely knows it, through all the leases of it. */
+class KyselyClient {
+  #lease: LeasedClient | undefined
+
+  constructor(lease: LeasedClient) {
+    this.#lease = lease
+  }
+
+  lend(lease: LeasedClient): this {
+    this.#lease = lease
+    return this
+  }
+
+  get processID(): number | null | undefined {
+    return this.#lease?.processID
+  }
+
+  query(...args: never[]): unknown {
+    if (this.#lease === undefined) return Promise.reject(new Error('This connection was given back to the pool'))
+    return this.#lease.query(...args)
+  }
+
+  release(error?: unknown): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    lease?.release(error)
+  }
+}
+
+const KYSELY_CLIENT = Symbol('kysely client')
+
 /**
  * For Kysely: `new PostgresDialect({ pool: kyselyPool(pool) })`. Kysely knows a connection again by its object, to run
- * `onCreateConnection` once; so this gives one object per connection, whose `release` is that of the present lease.
+ * `onCreateConnection` once; so this gives one object per connection, which works on the present lease of it.
  */
 export function kyselyPool<P extends FacedPool & { readonly options: unknown }>(
   pool: P,
 ): { connect(): Promise<never>; end(): Promise<void>; readonly options: P['options']; readonly Client: unknown } {
-  const stable = new WeakMap<DriverClient, DriverClient & { release: (error?: unknown) => void }>()
   return {
     options: pool.options,
     Client: 'Client' in pool ? pool.Client : undefined,
     async connect() {
-      const lease = await pool.core.acquire()
-      const client = lease.resource
-      const known =
-        stable.get(client) ?? (Object.create(client) as DriverClient & { release: (error?: unknown) => void })
-      stable.set(client, known)
-      known.query = client.query.bind(client)
-      known.release = (error) => {
-        if (error !== undefined && error !== false && !isServerError(error)) lease.destroy(error)
-        else lease.release(error === false ? undefined : error)
-      }
-      return known as never
+      const lease = (await pool.connect()) as LeasedClient & { [KYSELY_CLIENT]?: KyselyClient }
+      // What is written to a lease is written to the connection, and found there by the next lease.
+      lease[KYSELY_CLIENT] ??= new KyselyClient(lease)
+      return lease[KYSELY_CLIENT].lend(lease) as never
     },
     async end() {
       await pool.close()
