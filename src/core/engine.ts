@@ -181,7 +181,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       if (entry === undefined) return undefined
       if (this.inventory.sound(entry, now)) {
         if (this.inventory.needsValidation(entry, now) || this.#passage.needsPreparing(entry)) return undefined
-        return this.#lend(entry, now, label, stack, 0)
+        const lease = this.#lend(entry, now, label, stack, 0)
+        if (this.sizes.minIdle > 0) this.changed()
+        return lease
       }
       this.inventory.discard(entry, now)
     }

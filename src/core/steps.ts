@@ -37,6 +37,7 @@ class Step<R> extends Deadline implements StepContext {
   readonly #context: StepHost
   #over = false
   #controller: AbortController | undefined
+  #gaveUp: Error | undefined
 
   constructor(
     context: StepHost,
@@ -56,6 +57,7 @@ class Step<R> extends Deadline implements StepContext {
   /** Made only for those who ask. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController()
+    if (this.#gaveUp !== undefined) this.#controller.abort(this.#gaveUp)
     return this.#controller.signal
   }
 
@@ -79,6 +81,7 @@ class Step<R> extends Deadline implements StepContext {
   }
 
   #giveUp(error: Error): void {
+    this.#gaveUp = error
     this.settle({ ok: false, error })
     this.#controller?.abort(error)
   }

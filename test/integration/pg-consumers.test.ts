@@ -1,207 +1,214 @@
-import 'reflect-metadata'
-import { PrismaPg } from '@prisma/adapter-pg'
 import { sql as drizzleSql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
-import knexModule from 'knex'
-import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
+import { integer, pgTable, text } from 'drizzle-orm/pg-core'
+import knexModule, { type Knex } from 'knex'
+import { Kysely, PostgresDialect, sql, type PostgresDialectConfig } from 'kysely'
 import Cursor from 'pg-cursor'
-import { Sequelize } from 'sequelize'
-import { DataSource } from 'typeorm'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { knexPool, kyselyPool, pgBossDb, pgDriver, sequelizePool } from 'millpond/pg'
-import { poolOn, startServer, type TestPool } from '../support/pg.ts'
-
-interface Tables {
-  items: { id: number; name: string }
-}
+import { describe, expect, it } from 'vitest'
+import { knexPool, kyselyPool } from 'millpond/pg'
+import { sleep, waitFor } from '@millpond/rig'
+import { consumerRig } from '../support/consumers.ts'
+import { poolOn } from '../support/pg.ts'
 
 /** Every library runs a transaction that inserts twice and fails: nothing may be left, and one backend has done it all. */
-describe('a library on our pool', () => {
-  let rig: Awaited<ReturnType<typeof startServer>>
-  let pool: TestPool
-  const pids = new Set<number>()
-  const reason = new Error('roll back')
 
-  beforeAll(async () => {
-    rig = await startServer()
-    const setup = poolOn(rig.server)
-    await setup.query('CREATE TABLE items (id int PRIMARY KEY, name text)')
-    await setup.end()
-  })
-  afterAll(async () => {
-    await rig.stop()
-  })
-  beforeEach(() => {
-    pids.clear()
-    pool = poolOn(rig.server, { max: 4, name: 'consumer' })
-  })
-  afterEach(async () => {
-    if (pool.ended) return
-    expect(pool.stats().used).toBe(0)
-    await pool.close({ timeoutMillis: 500 })
-  })
-
-  async function nothingIsLeft(): Promise<void> {
-    const check = poolOn(rig.server)
-    const { rows } = await check.query('SELECT * FROM items')
-    await check.end()
-    expect(rows).toEqual([])
-    expect(pids.size).toBe(1)
+describe('Kysely', () => {
+  interface Tables {
+    items: { id: number; name: string }
   }
+  const rig = consumerRig()
 
-  it('Kysely rolls back, streams, and knows a connection again through its face', async () => {
-    let connectionsSeen = 0
-    const db = new Kysely<Tables>({
-      dialect: new PostgresDialect({
-        pool: kyselyPool(pool),
-        cursor: Cursor,
-        onCreateConnection: () => {
-          connectionsSeen++
-          return Promise.resolve()
-        },
-      }),
-    })
+  async function rollBack(db: Kysely<Tables>): Promise<void> {
     const failing = db.transaction().execute(async (trx) => {
       for (const id of [1, 2]) {
         await trx.insertInto('items').values({ id, name: 'kysely' }).execute()
         const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(trx)
-        pids.add(rows[0]?.pid ?? 0)
+        rig.pids.add(rows[0]?.pid ?? 0)
       }
-      throw reason
+      throw rig.reason
     })
-    await expect(failing).rejects.toBe(reason)
-    await nothingIsLeft()
-    for (let round = 0; round < 5; round++) await db.selectFrom('items').selectAll().execute()
-    expect(connectionsSeen).toBe(1)
-    const streamed: unknown[] = []
-    const numbers = db.selectFrom(sql<{ n: number }>`(SELECT generate_series(1, 50) AS n)`.as('numbers')).selectAll()
-    for await (const row of numbers.stream(10)) streamed.push(row)
-    expect(streamed).toHaveLength(50)
+    await expect(failing).rejects.toBe(rig.reason)
+    await rig.nothingIsLeft()
+  }
+
+  async function stream(db: Kysely<Tables>, upTo = Infinity): Promise<number> {
+    const numbers = sql<{ n: number }>`(SELECT generate_series(1, 50) AS n)`.as('numbers')
+    let count = 0
+    for await (const _row of db.selectFrom(numbers).selectAll().stream(7)) if (++count >= upTo) break
+    return count
+  }
+
+  const joins: [string, () => PostgresDialectConfig['pool']][] = [
+    ['the pool itself', () => rig.pool],
+    ['its face', () => kyselyPool(rig.pool)],
+  ]
+
+  it.each(joins)('rolls back on %s', async (_name, join) => {
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: join() }) })
+    await rollBack(db)
     await db.destroy()
-    expect(pool.ended).toBe(true)
+    expect(rig.pool.ended).toBe(true)
   })
 
-  it('Kysely runs on the pool itself, too', async () => {
-    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
-    const failing = db.transaction().execute(async (trx) => {
-      await trx.insertInto('items').values({ id: 1, name: 'kysely' }).execute()
-      const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(trx)
-      pids.add(rows[0]?.pid ?? 0)
-      throw reason
-    })
-    await expect(failing).rejects.toBe(reason)
-    await nothingIsLeft()
-  })
-
-  it('Drizzle rolls back', async () => {
-    const db = drizzle(pool)
-    const failing = db.transaction(async (tx) => {
-      for (const id of [1, 2]) {
-        await tx.execute(drizzleSql`INSERT INTO items VALUES (${id}, 'drizzle')`)
-        const { rows } = await tx.execute(drizzleSql`SELECT pg_backend_pid() AS pid`)
-        pids.add((rows[0] as { pid: number }).pid)
-      }
-      throw reason
-    })
-    await expect(failing).rejects.toBe(reason)
-    await nothingIsLeft()
+  it.each(joins)('streams on %s, to the end and broken off', async (_name, join) => {
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: join(), cursor: Cursor }) })
+    expect(await stream(db)).toBe(50)
+    expect(await stream(db, 10)).toBe(10)
+    expect(rig.pool.stats()).toMatchObject({ used: 0, total: 1 })
+    await db.destroy()
   })
 
   it.each([
-    ['its face', (): unknown => knexPool(pool)],
-    ['the pool itself', (): unknown => pool],
-  ])('Knex rolls back and streams on %s', async (_name, connectionPool) => {
-    await pool.end()
-    pool = poolOn(rig.server, { max: 4, onStaleRelease: 'ignore' })
-    const knex = knexModule({ client: 'pg', connectionPool: connectionPool() } as never)
+    ['once for every connection on its face', (): PostgresDialectConfig['pool'] => kyselyPool(rig.pool), 4],
+    ['once for every lease on the pool itself', (): PostgresDialectConfig['pool'] => rig.pool, 20],
+  ])('runs onCreateConnection %s', async (_name, join, times) => {
+    let created = 0
+    const onCreateConnection = (): Promise<void> => {
+      created++
+      return Promise.resolve()
+    }
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: join(), onCreateConnection }) })
+    await Promise.all(Array.from({ length: 20 }, () => sql`SELECT pg_sleep(0.005)`.execute(db)))
+    expect(rig.pool.stats().total).toBe(4)
+    expect(created).toBe(times)
+    await db.destroy()
+  })
+
+  it('ends a connection that it has discarded, on its face', async () => {
+    const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: kyselyPool(rig.pool) }) })
+    const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(db)
+    await rig.view.terminate(rows[0]?.pid)
+    await waitFor(() => rig.pool.stats().total === 0, { what: 'the dead connection is gone' })
+    expect((await sql`SELECT 1`.execute(db)).rows).toHaveLength(1)
+    await db.destroy()
+  })
+})
+
+describe('Drizzle', () => {
+  const rig = consumerRig()
+  const items = pgTable('items', { id: integer().primaryKey(), name: text() })
+
+  it('rolls back', async () => {
+    const db = drizzle(rig.pool)
+    const failing = db.transaction(async (tx) => {
+      for (const id of [1, 2]) {
+        await tx.insert(items).values({ id, name: 'drizzle' })
+        const { rows } = await tx.execute<{ pid: number }>(drizzleSql`SELECT pg_backend_pid() AS pid`)
+        rig.pids.add(rows[0]?.pid ?? 0)
+      }
+      expect(await tx.select().from(items)).toHaveLength(2)
+      throw rig.reason
+    })
+    await expect(failing).rejects.toBe(rig.reason)
+    await rig.nothingIsLeft()
+    expect(await db.select().from(items)).toEqual([])
+  })
+
+  it('rolls back to a savepoint and keeps the rest', async () => {
+    const db = drizzle(rig.pool)
+    await db.transaction(async (tx) => {
+      const inner = tx.transaction(async (nested) => {
+        await nested.insert(items).values({ id: 1, name: 'inner' })
+        nested.rollback()
+      })
+      await expect(inner).rejects.toThrow()
+      expect(await tx.select().from(items)).toEqual([])
+    })
+  })
+})
+
+describe('Knex', () => {
+  const rig = consumerRig()
+
+  const knexOn = (connectionPool: unknown): Knex => knexModule({ client: 'pg', connectionPool } as never)
+
+  async function rollBack(knex: Knex): Promise<void> {
     const failing = knex.transaction(async (trx) => {
       for (const id of [1, 2]) {
         await trx('items').insert({ id, name: 'knex' })
         const { rows } = await trx.raw<{ rows: { pid: number }[] }>('SELECT pg_backend_pid() AS pid')
-        pids.add(rows[0]?.pid ?? 0)
+        rig.pids.add(rows[0]?.pid ?? 0)
       }
-      throw reason
+      throw rig.reason
     })
-    await expect(failing).rejects.toBe(reason)
-    await nothingIsLeft()
+    await expect(failing).rejects.toBe(rig.reason)
+    await rig.nothingIsLeft()
+  }
+
+  /** Reads one stream to its end and breaks one off. */
+  async function stream(knex: Knex): Promise<void> {
     let streamed = 0
     for await (const _row of knex.raw('SELECT generate_series(1, 100)').stream()) streamed++
     expect(streamed).toBe(100)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    expect(pool.stats().used).toBe(0)
+    for await (const _row of knex.raw('SELECT generate_series(1, 100000)').stream()) break
+    await waitFor(() => rig.pool.stats().used === 0, { what: 'Knex has given everything back' })
+    // Its second releases come a moment later.
+    await sleep(20)
+    expect(rig.pool.stats().used).toBe(0)
+  }
+
+  it('rolls back and streams on its face', async () => {
+    const knex = knexOn(knexPool(rig.pool))
+    await rollBack(knex)
+    await stream(knex)
+    await knex.destroy()
+    // Knex leaves a pool that it did not make to its owner.
+    expect(rig.pool.ended).toBe(false)
+  })
+
+  it('rolls back and streams on the pool itself that warns of second releases', async () => {
+    await rig.pool.end()
+    rig.pool = poolOn(rig.server, { max: 4, onStaleRelease: 'warn' })
+    const warnings: string[] = []
+    const note = ({ name, message }: Error): void => {
+      if (name === 'MillpondWarning') warnings.push(message)
+    }
+    process.on('warning', note)
+    const knex = knexOn(rig.pool)
+    await rollBack(knex)
+    await stream(knex)
+    await knex.destroy()
+    process.off('warning', note)
+    expect(warnings[0]).toMatch(/a lease was released: it was released before/)
+  })
+
+  it('gives nothing away that somebody else has borrowed, when its streams release twice', async () => {
+    await rig.pool.end()
+    rig.pool = poolOn(rig.server, { max: 1 })
+    const face = knexPool(rig.pool)
+    const answers: boolean[] = []
+    const knex = knexOn({
+      ...face,
+      release: (client: never) => {
+        answers.push(face.release(client))
+        return answers.at(-1)
+      },
+    })
+    // The transaction waits for the stream's connection, and has it when the second release comes.
+    const streaming = knex.raw('SELECT generate_series(1, 3)').stream()
+    const transaction = knex.transaction(async (trx) => {
+      const { rows } = await trx.raw<{ rows: object[] }>('SELECT pg_sleep(0.05)')
+      expect(rig.pool.stats().used).toBe(1)
+      return rows
+    })
+    for await (const _row of streaming);
+    expect(await transaction).toHaveLength(1)
+    expect(answers).toEqual([true, false, true])
     await knex.destroy()
   })
 
-  it('TypeORM rolls back on a pool that it makes from our driver', async () => {
-    const source = new DataSource({
-      type: 'postgres',
-      driver: pgDriver(pg, { name: 'typeorm' }),
-      host: rig.server.host,
-      port: rig.server.port,
-      username: rig.server.user,
-      password: rig.server.password,
-      database: rig.server.database,
-      poolSize: 3,
-    })
-    await source.initialize()
-    const failing = source.transaction(async (manager) => {
-      for (const id of [1, 2]) {
-        await manager.query(`INSERT INTO items VALUES (${id}, 'typeorm')`)
-        const rows = await manager.query<{ pid: number }[]>('SELECT pg_backend_pid() AS pid')
-        pids.add(rows[0]?.pid ?? 0)
-      }
-      throw reason
-    })
-    await expect(failing).rejects.toBe(reason)
-    const made = (source.driver as unknown as { master: TestPool }).master
-    expect(made).toBeInstanceOf(pg.Pool)
-    expect(made.stats()).toMatchObject({ name: 'typeorm', max: 3, used: 0 })
-    await nothingIsLeft()
-    await source.destroy()
-    expect(made.ended).toBe(true)
+  it('destroys a connection that Knex has given up', async () => {
+    const face = knexPool(rig.pool)
+    const client = await face.acquire().promise
+    Object.assign(client, { __knex__disposed: new Error('timed out') })
+    expect(face.release(client)).toBe(true)
+    await waitFor(() => rig.pool.stats().total === 0, { what: 'the connection is gone' })
   })
 
-  it('Prisma’s adapter takes the pool as it is, and rolls back', async () => {
-    const adapter = await new PrismaPg(pool).connect()
-    const transaction = await adapter.startTransaction()
-    const query = (text: string): { sql: string; args: never[]; argTypes: never[] } => ({
-      sql: text,
-      args: [],
-      argTypes: [],
-    })
-    for (const id of [1, 2]) {
-      await transaction.executeRaw(query(`INSERT INTO items VALUES (${id}, 'prisma')`))
-      const { rows } = await transaction.queryRaw(query('SELECT pg_backend_pid()'))
-      pids.add(Number(rows[0]?.[0]))
-    }
-    await transaction.executeRaw(query('ROLLBACK'))
-    await transaction.rollback()
-    await nothingIsLeft()
-    expect(pool.stats().acquired).toBeGreaterThan(0)
-    await adapter.dispose()
-  })
-
-  it('Sequelize rolls back on its face', async () => {
-    const sequelize = new Sequelize(rig.server.connectionString, { logging: false })
-    ;(sequelize as unknown as { connectionManager: { pool: unknown } }).connectionManager.pool = sequelizePool(pool)
-    const failing = sequelize.transaction(async (transaction) => {
-      for (const id of [1, 2]) {
-        await sequelize.query(`INSERT INTO items VALUES (${id}, 'sequelize')`, { transaction })
-        const [rows] = await sequelize.query('SELECT pg_backend_pid() AS pid', { transaction })
-        pids.add((rows[0] as { pid: number }).pid)
-      }
-      throw reason
-    })
-    await expect(failing).rejects.toBe(reason)
-    await nothingIsLeft()
-    await sequelize.close()
-  })
-
-  it('pg-boss’ executeSql runs scripts of several statements', async () => {
-    const { executeSql } = pgBossDb(pool)
-    await executeSql("BEGIN; INSERT INTO items VALUES (1, 'boss'); ROLLBACK;")
-    pids.add(1)
-    await nothingIsLeft()
+  it('answers the face’s release with false after the pool has taken the connection away', async () => {
+    const face = knexPool(rig.pool)
+    const client = await face.acquire().promise
+    await rig.pool.close({ timeoutMillis: 0 })
+    expect(face.release(client)).toBe(false)
   })
 })

@@ -1,3 +1,4 @@
+import { PoolError } from '../../core/errors.ts'
 import type { Pool } from '../../core/pool.ts'
 import type { DriverClient } from './driver.ts'
 import type { LeasedClient } from './leased-client.ts'
@@ -29,8 +30,14 @@ class LeaseBook {
 
   giveBack(client: LeasedClient, how: 'release' | 'destroy'): boolean {
     if (!this.#out.delete(client)) return false
-    client.release(how === 'destroy')
-    return true
+    try {
+      client.release(how === 'destroy')
+      return true
+    } catch (error) {
+      // The pool took it away by itself: held too long, or closed. There is nothing left to give back.
+      if (PoolError.is(error, 'ERR_POOL_LEASE_RELEASED')) return false
+      throw error
+    }
   }
 }
 

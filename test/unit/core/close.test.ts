@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest'
+import { setUp } from '../../support/harness.ts'
+
+describe('close', () => {
+  it('serves who waits already, refuses newcomers, and gives leases their time', async () => {
+    const { pool, take, ask, clock } = setUp({ max: 1 })
+    const [held] = await take(1)
+    const waiting = ask()
+    const closing = pool.close({ timeoutMillis: 1_000 })
+    const late = ask()
+    await clock.settle()
+    expect(late.code()).toBe('ERR_POOL_CLOSED')
+    held?.release()
+    await clock.settle()
+    expect(waiting.lease).toBeDefined()
+    waiting.lease?.release()
+    expect(await closing).toMatchObject({ closed: 1, forced: 0, rejected: 0 })
+    expect(pool.state).toBe('closed')
+  })
+
+  it('rejects who waits where it is asked to', async () => {
+    const { pool, take, ask, clock } = setUp({ max: 1 })
+    const [held] = await take(1)
+    const waiting = ask()
+    const closing = pool.close({ waiters: 'reject' })
+    await clock.settle()
+    expect(waiting.code()).toBe('ERR_POOL_CLOSED')
+    held?.release()
+    expect(await closing).toMatchObject({ rejected: 1 })
+  })
+
+  it('cuts what never comes back, and names who held it', async () => {
+    const { pool, clock } = setUp()
+    const lease = await pool.acquire({ label: 'report job' })
+    const { signal } = lease
+    const closing = pool.close({ timeoutMillis: 500 })
+    await clock.advance(500)
+    const report = await closing
+    expect(report).toMatchObject({ forced: 1, closed: 0, holders: [{ label: 'report job', heldMillis: 500 }] })
+    expect(signal.aborted).toBe(true)
+    expect(() => lease.release()).toThrow('the pool closed, and its grace time was over')
+  })
+
+  it('never shows a create that was under way', async () => {
+    const { pool, ask, clock, factory } = setUp()
+    factory.holdCreates()
+    const waiting = ask()
+    await clock.settle()
+    const closing = pool.close({ timeoutMillis: 100 })
+    await clock.advance(100)
+    expect(waiting.code()).toBe('ERR_POOL_CLOSED')
+    expect(factory.creates[0]?.context.signal.aborted).toBe(true)
+    const late = factory.creates.shift()?.open()
+    await clock.settle()
+    expect(late?.destroyed).toBe('late')
+    await clock.advance(2_000)
+    expect(await closing).toMatchObject({ pendingCreates: 0 })
+  })
+
+  it('does not wait for ever for a create that heeds no signal, or a goodbye that never ends', async () => {
+    const { pool, ask, clock, factory } = setUp({ destroyTimeoutMillis: 1_000 })
+    const opened = ask()
+    await clock.settle()
+    opened.lease?.release()
+    factory.onDestroy = () => new Promise<void>(() => undefined)
+    pool.on('failure', () => undefined)
+    const closing = pool.close()
+    await clock.advance(1_100)
+    expect(await closing).toMatchObject({ closed: 1 })
+  })
+
+  it('is done once: everybody gets the same report', async () => {
+    const { pool } = setUp()
+    ;(await pool.acquire()).release()
+    const [first, second] = await Promise.all([pool.close(), pool.close()])
+    expect(first).toBe(second)
+  })
+
+  it('can be asked for by a listener', async () => {
+    const { pool } = setUp()
+    pool.on('released', () => void pool.close())
+    ;(await pool.acquire()).release()
+    expect(await pool.close()).toMatchObject({ closed: 1 })
+  })
+
+  it('ends a wait for readiness', async () => {
+    const { pool, factory } = setUp()
+    factory.holdCreates()
+    const ready = pool.ready().catch((error: unknown) => error)
+    void pool.close({ timeoutMillis: 1 })
+    expect(await ready).toMatchObject({ code: 'ERR_POOL_CLOSED' })
+  })
+
+  it('happens at the end of an `await using` block', async () => {
+    const { pool } = setUp()
+    {
+      await using scoped = pool
+      ;(await scoped.acquire()).release()
+    }
+    expect(pool.state).toBe('closed')
+  })
+})

@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest'
+import { FakeError } from 'millpond/testing'
+import { listen, setUp, type Harness } from '../../support/harness.ts'
+
+/** Has every create fail with this class until it is undefined. */
+function failing(
+  harness: Harness,
+  failure: { now: 'disconnect' | 'auth' | 'config' | 'saturated' | undefined },
+): number[] {
+  const at: number[] = []
+  harness.factory.onCreate = () => {
+    at.push(harness.clock.now())
+    if (failure.now !== undefined) throw new FakeError(failure.now, `the real ${failure.now} error`)
+  }
+  return at
+}
+
+describe('a server that is down', () => {
+  it('is asked by one probe at a time, ever more seldom, and callers wait for it', async () => {
+    const harness = setUp({ max: 10, acquireTimeoutMillis: 60_000 })
+    listen(harness, 'paused', 'resumed')
+    const { clock, ask, pool, events } = harness
+    const failure: { now: 'disconnect' | undefined } = { now: 'disconnect' }
+    const attempts = failing(harness, failure)
+    const waiting = Array.from({ length: 50 }, () => ask())
+    await clock.advance(30_000)
+    expect(pool.state).toBe('paused')
+    expect(attempts.length).toBeLessThanOrEqual(8 + 35)
+    const gaps = attempts.slice(9).map((at, index) => at - (attempts[index + 8] ?? 0))
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(1_030)
+    failure.now = undefined
+    await clock.advance(1_100)
+    expect(pool.state).toBe('open')
+    expect(waiting.filter(({ lease }) => lease !== undefined).length).toBeGreaterThan(0)
+    expect(events).toEqual(['paused', 'resumed'])
+    for (let round = 0; round < 10; round++) {
+      for (const { lease } of waiting) if (lease?.released === false) lease.release()
+      await clock.settle()
+    }
+    expect(waiting.every(({ lease }) => lease !== undefined)).toBe(true)
+  })
+
+  it('is asked at most every five seconds while nobody waits', async () => {
+    const harness = setUp({ min: 1, max: 2 })
+    const { clock, ask } = harness
+    const attempts = failing(harness, { now: 'disconnect' })
+    ask({ timeoutMillis: 10 })
+    await clock.advance(120_000)
+    const gaps = attempts.slice(12).map((at, index) => at - (attempts[index + 11] ?? 0))
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_000)
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(5_001)
+    expect(attempts.length).toBeGreaterThan(20)
+  })
+
+  it('is told at once with `failFastWhenDown`, with the real error', async () => {
+    const harness = setUp({ failFastWhenDown: true })
+    const { clock, ask } = harness
+    failing(harness, { now: 'disconnect' })
+    const first = ask()
+    await clock.settle()
+    expect(first.error).toMatchObject({ code: 'ERR_POOL_DOWN', cause: { message: 'the real disconnect error' } })
+    const second = ask()
+    await clock.settle()
+    expect(second.code()).toBe('ERR_POOL_DOWN')
+    expect(harness.factory.createCalls).toBe(1)
+  })
+
+  it('refills as fast as it keeps up: two at once, then more', async () => {
+    const harness = setUp({ max: 20, maxConnecting: 8, acquireTimeoutMillis: 60_000 })
+    const { clock, ask, factory } = harness
+    const failure: { now: 'disconnect' | undefined } = { now: 'disconnect' }
+    failing(harness, failure)
+    const waiting = Array.from({ length: 20 }, () => ask())
+    await clock.advance(3_000)
+    failure.now = undefined
+    factory.holdCreates()
+    await clock.advance(1_100)
+    const widths: number[] = []
+    while (factory.creates.length > 0) {
+      widths.push(factory.creates.length)
+      factory.creates.splice(0, 1).forEach((create) => create.open())
+      await clock.advance(5)
+    }
+    expect(widths.slice(0, 4)).toEqual([1, 2, 3, 4])
+    expect(Math.max(...widths)).toBe(8)
+    for (const { lease } of waiting) lease?.release()
+  })
+
+  it('whose answers stay slow is not asked for more at once', async () => {
+    const harness = setUp({ max: 20, acquireTimeoutMillis: 600_000 })
+    const { clock, ask, factory } = harness
+    await clock.settle()
+    const opened = ask()
+    await clock.settle()
+    opened.lease?.destroy()
+    const failure: { now: 'disconnect' | undefined } = { now: 'disconnect' }
+    failing(harness, failure)
+    const waiting = Array.from({ length: 10 }, () => ask())
+    await clock.advance(3_000)
+    failure.now = undefined
+    factory.holdCreates()
+    await clock.advance(1_100)
+    const widths: number[] = []
+    for (let round = 0; round < 6; round++) {
+      widths.push(factory.creates.length)
+      await clock.advance(1_000)
+      factory.creates.splice(0, 1).forEach((create) => create.open())
+      await clock.settle()
+    }
+    expect(Math.max(...widths)).toBe(1)
+    for (const create of factory.creates.splice(0)) create.open()
+    await clock.settle()
+    for (let round = 0; round < 12; round++) {
+      for (const { lease } of waiting) if (lease?.released === false) lease.release()
+      await clock.settle()
+    }
+  })
+
+  it('says in a timeout that it cannot be reached, with the last error', async () => {
+    const harness = setUp({ acquireTimeoutMillis: 500 })
+    failing(harness, { now: 'disconnect' })
+    const waiting = harness.ask()
+    await harness.clock.advance(500)
+    expect(waiting.error).toMatchObject({
+      code: 'ERR_POOL_ACQUIRE_TIMEOUT',
+      report: { diagnosis: 'server-down' },
+      cause: { message: 'the real disconnect error' },
+    })
+  })
+})
+
+describe('a create that cannot succeed', () => {
+  it.each(['auth', 'config'] as const)(
+    'of class %s fails whoever waits at once, and is tried once per probe delay',
+    async (now) => {
+      const harness = setUp()
+      const { clock, ask } = harness
+      const attempts = failing(harness, { now })
+      const first = ask()
+      await clock.settle()
+      expect(first.error).toMatchObject({ code: 'ERR_POOL_CREATE', cause: { message: `the real ${now} error` } })
+      const soon = Array.from({ length: 20 }, () => ask())
+      await clock.settle()
+      expect(soon.every((each) => each.code() === 'ERR_POOL_CREATE')).toBe(true)
+      expect(attempts).toHaveLength(1)
+      await clock.advance(60_000)
+      expect(attempts).toHaveLength(1)
+      ask()
+      await clock.settle()
+      expect(attempts).toHaveLength(2)
+    },
+  )
+})
+
+describe('a saturated server', () => {
+  it('is not asked for more than it granted, and one more every ten seconds', async () => {
+    const harness = setUp({ max: 10, acquireTimeoutMillis: 100_000 })
+    listen(harness, 'saturated')
+    const { clock, pool, factory, take, ask, events } = harness
+    const held = await take(3)
+    factory.onCreate = () => {
+      if (factory.open >= 3) throw new FakeError('saturated')
+    }
+    const waiting = [ask(), ask()]
+    await clock.advance(9_000)
+    expect(pool.state).toBe('open')
+    expect(events.length).toBeLessThanOrEqual(2)
+    const before = factory.createCalls
+    await clock.advance(60_000)
+    expect(factory.createCalls - before).toBeLessThanOrEqual(7)
+    expect(pool.stats()).toMatchObject({ used: 3, generation: 0 })
+    for (const lease of held) lease.release()
+    await clock.settle()
+    for (const { lease } of waiting) lease?.release()
+  })
+})

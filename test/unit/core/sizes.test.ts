@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import { listen, setUp } from '../../support/harness.ts'
+
+describe('resize', () => {
+  it('closes idle ones above the new `max` now, and leased ones on release', async () => {
+    const { pool, take, clock } = setUp({ max: 4 })
+    const leases = await take(4)
+    leases[0]?.release()
+    pool.resize({ max: 2 })
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ idle: 0, used: 3, max: 2, destroyed: { surplus: 1 } })
+    for (const lease of leases.slice(1)) lease.release()
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ idle: 2, destroyed: { surplus: 2 } })
+  })
+
+  it('serves who waits as soon as there is more room, and fills a new `min`', async () => {
+    const harness = setUp({ max: 1 })
+    listen(harness, 'resized')
+    const { pool, take, ask, clock } = harness
+    const [held] = await take(1)
+    const waiting = ask()
+    pool.resize({ max: 4, min: 3 })
+    await clock.settle()
+    expect(waiting.lease).toBeDefined()
+    expect(pool.stats().total).toBe(3)
+    expect(harness.events).toEqual(['resized'])
+    expect(() => pool.resize({ max: 1 })).toThrow('`min`')
+    held?.release()
+    waiting.lease?.release()
+  })
+})
+
+describe('suspend', () => {
+  it('hands out nothing until it is resumed, while deadlines run', async () => {
+    const { pool, ask, clock } = setUp()
+    ;(await pool.acquire()).release()
+    pool.suspend()
+    const short = ask({ timeoutMillis: 100 })
+    const long = ask({ timeoutMillis: 5_000 })
+    expect(pool.tryAcquire()).toBeUndefined()
+    await clock.advance(1_000)
+    expect(short.error).toMatchObject({ report: { diagnosis: 'suspended' } })
+    expect(long.settled).toBe(false)
+    pool.resume()
+    await clock.settle()
+    long.lease?.release()
+    expect(long.lease).toBeDefined()
+  })
+})
+
+describe('a resource that carries several leases', () => {
+  it('is handed out to those with the fewest, and idle only at none', async () => {
+    const { pool, clock } = setUp({ max: 2, maxLeasesPerResource: 3 })
+    const leases = await Promise.all(Array.from({ length: 6 }, () => pool.acquire()))
+    const byResource = leases.map(({ resource }) => resource.id)
+    expect(byResource.filter((id) => id === 1)).toHaveLength(3)
+    expect(pool.stats()).toMatchObject({ used: 2, leases: 6, total: 2 })
+    const ofFirst = leases.filter(({ resource }) => resource.id === 1)
+    ofFirst.slice(0, 2).forEach((lease) => lease.release())
+    const next = await pool.acquire()
+    expect(next.resource.id).toBe(1)
+    next.release()
+    for (const lease of leases) if (!lease.released) lease.release()
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ idle: 2, leases: 0 })
+  })
+
+  it('is ended only by its last lease', async () => {
+    const { pool, clock, factory } = setUp({ max: 1, maxLeasesPerResource: 3 })
+    const [one, two] = [await pool.acquire(), await pool.acquire()]
+    one.destroy()
+    await clock.settle()
+    expect(factory.resources[0]?.destroyed).toBeUndefined()
+    two.release()
+    await clock.settle()
+    expect(factory.resources[0]?.destroyed).toBeDefined()
+  })
+})
+
+describe('overload', () => {
+  it('refuses at once who would not be served in time, with `admission: deadline`, but no burst', async () => {
+    const { pool, ask, clock, take } = setUp({ max: 1, admission: 'deadline', acquireTimeoutMillis: 10_000 })
+    for (let round = 0; round < 30; round++) {
+      const lease = await pool.acquire()
+      await clock.advance(100)
+      lease.release()
+    }
+    const [held] = await take(1)
+    const burst = Array.from({ length: 5 }, () => ask({ timeoutMillis: 10_000 }))
+    expect(pool.stats().waiting).toBe(5)
+    await clock.advance(150)
+    const late = ask({ timeoutMillis: 300 })
+    const patient = ask({ timeoutMillis: 5_000 })
+    await clock.settle()
+    expect(late.error).toMatchObject({ code: 'ERR_POOL_OVERLOADED', reason: 'deadline' })
+    expect((late.error as { retryAfterMillis: number }).retryAfterMillis).toBeGreaterThan(0)
+    expect(patient.settled).toBe(false)
+    held?.release()
+    for (let round = 0; round < 10; round++) {
+      await clock.settle()
+      for (const { lease } of [...burst, patient]) if (lease?.released === false) lease.release()
+    }
+  })
+
+  it('sheds who waited longest when the queue stands, with `queue: codel`', async () => {
+    const { pool, ask, clock, take } = setUp({ max: 1, queue: 'codel', acquireTimeoutMillis: 60_000 })
+    const [held] = await take(1)
+    const first = ask()
+    await clock.advance(2_000)
+    expect(first.error).toMatchObject({ code: 'ERR_POOL_OVERLOADED', reason: 'shed' })
+    expect(pool.stats().refused).toBe(1)
+    held?.release()
+  })
+})
