@@ -113,10 +113,6 @@ export function sequelizePool(pool: FacedPool): {
 class KyselyClient {
   #lease: LeasedClient | undefined
 
-  constructor(lease: LeasedClient) {
-    this.#lease = lease
-  }
-
   lend(lease: LeasedClient): this {
     this.#lease = lease
     return this
@@ -140,6 +136,10 @@ class KyselyClient {
 
 const KYSELY_CLIENT = Symbol('kysely client')
 
+interface KyselyLease extends LeasedClient {
+  [KYSELY_CLIENT]: KyselyClient | undefined
+}
+
 /**
  * For Kysely: `new PostgresDialect({ pool: kyselyPool(pool) })`. Kysely knows a connection again by its object, to run
  * `onCreateConnection` once; so this gives one object per connection, which works on the present lease of it.
@@ -151,10 +151,10 @@ export function kyselyPool<P extends FacedPool & { readonly options: unknown }>(
     options: pool.options,
     Client: 'Client' in pool ? pool.Client : undefined,
     async connect() {
-      const lease = (await pool.connect()) as LeasedClient & { [KYSELY_CLIENT]?: KyselyClient }
+      const lease = (await pool.connect()) as KyselyLease
       // What is written to a lease is written to the connection, and found there by the next lease.
-      lease[KYSELY_CLIENT] ??= new KyselyClient(lease)
-      return lease[KYSELY_CLIENT].lend(lease) as never
+      const known = (lease[KYSELY_CLIENT] ??= new KyselyClient())
+      return known.lend(lease) as never
     },
     async end() {
       await pool.close()
@@ -162,9 +162,16 @@ export function kyselyPool<P extends FacedPool & { readonly options: unknown }>(
   }
 }
 
-/** For pg-boss: `new PgBoss({ db: pgBossDb(pool) })`. */
+/** What pg-boss reads of an answer. */
+interface BossAnswer {
+  // pg-boss' own word for a row.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  rows: any[]
+}
+
+/** For pg-boss: `new PgBoss({ db: pgBossDb(pool) })`; inside a transaction, `{ db: pgBossDb(client) }` with each job. */
 export function pgBossDb(pool: { query(text: string, values?: unknown[]): Promise<unknown> }): {
-  executeSql(text: string, values?: unknown[]): Promise<unknown>
+  executeSql(text: string, values?: unknown[]): Promise<BossAnswer>
 } {
-  return { executeSql: (text, values) => pool.query(text, values) }
+  return { executeSql: (text, values) => pool.query(text, values) as Promise<BossAnswer> }
 }
