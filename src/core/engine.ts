@@ -85,7 +85,13 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       invalidate: (reason, automatic) => this.invalidate(reason, automatic),
       checked: (entry) => this.#passed(entry),
     })
-    this.#passage = new Passage(this, inventory, this.#suspicion, { passed: (entry) => this.#passed(entry) })
+    this.#passage = new Passage(this, inventory, this.#suspicion, {
+      passed: (entry) => this.#passed(entry),
+      stillborn: (entry, failure, error) => {
+        this.opener.recovery.stillborn(this.clock.now(), entry.startedAt, failure, error)
+        this.#createFailed()
+      },
+    })
     this.#recall = new Recall(this, inventory, { forget: (lease) => this.#upkeep.forget(lease) })
     this.#upkeep = new Upkeep(this, inventory, this.opener, this.#suspicion, {
       takeAway: (entry, holder, reason) => this.#recall.lease(entry, holder, reason),
@@ -237,6 +243,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.inventory.lend(entry, lease, now)
     entry.prepared = false
     this.counters.acquired++
+    if (waitedMillis > 0 || entry.uses === 1) this.opener.recovery.lent()
     if (this.events.topics.acquired.heard) this.#announceAcquired(entry, label, waitedMillis)
     return lease
   }

@@ -1,6 +1,6 @@
 import type { PoolContext } from './context.ts'
 import type { Entry } from './entry.ts'
-import type { DestroyReason } from './factory.ts'
+import type { DestroyReason, FailureClass } from './factory.ts'
 import type { Inventory } from './inventory.ts'
 import { MAINTAINING } from './lifecycle.ts'
 import { bounded, classify, reportFailure } from './steps.ts'
@@ -10,6 +10,8 @@ import type { Suspicion } from './suspicion.ts'
 export interface PassageHost<T> {
   /** The resource went through everything that it must; it is in no list. */
   passed(entry: Entry<T>): void
+  /** The resource ended before anybody had it. */
+  stillborn(entry: Entry<T>, failure: FailureClass, error: unknown): void
 }
 
 /**
@@ -121,6 +123,7 @@ export class Passage<T> {
     const failure = classify(this.#context, error, reason === 'hook' ? 'query' : 'disconnect')
     if (reason === 'hook') reportFailure(this.#context, 'a hook', error)
     this.#inventory.destroy(entry, reason, error)
-    this.#suspicion.noteFailure(entry, failure)
+    if (entry.uses === 0) this.#host.stillborn(entry, failure, error)
+    else this.#suspicion.noteFailure(entry, failure)
   }
 }

@@ -33,6 +33,8 @@ export class Recovery {
   failures = 0
   /** Attempts since creates fail. */
   attempts = 0
+  /** Resources in a row that were opened and ended before anybody had them: their hook or check failed. */
+  #stillborn = 0
   nextAttemptAt = -Infinity
   lastError: unknown = undefined
   lastFailure: FailureClass | undefined = undefined
@@ -114,6 +116,17 @@ export class Recovery {
     this.failures++
     this.#lastFailureAt = now
     this.nextAttemptAt = now + longest * (0.2 + 0.8 * this.#random())
+  }
+
+  /** A resource was opened, and ended before anybody had it. That is a failed create too: it would be repeated at once. */
+  stillborn(now: number, startedAt: number, failure: FailureClass, error: unknown): void {
+    this.failures = Math.max(this.failures, this.#stillborn++)
+    this.failed(now, Math.max(startedAt, this.#lastFailureAt), failure, error)
+  }
+
+  /** Somebody got a resource: whatever is opened is good for something. */
+  lent(): void {
+    this.#stillborn = 0
   }
 
   /** The server takes no more connections; `open` is what it granted. */

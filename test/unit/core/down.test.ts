@@ -174,3 +174,18 @@ describe('a saturated server', () => {
     for (const { lease } of waiting) lease?.release()
   })
 })
+
+describe('a resource that is opened and fails before anybody has it', () => {
+  it('counts as a failed create: it is tried again ever more seldom, not in a loop', async () => {
+    const { pool, ask, clock, factory } = setUp({
+      acquireTimeoutMillis: 20_000,
+      hooks: { onCreate: () => Promise.reject(new Error('a hook fails')) },
+    })
+    pool.on('failure', () => undefined)
+    const waiting = ask()
+    await clock.advance(20_000)
+    expect(waiting.error).toMatchObject({ code: 'ERR_POOL_ACQUIRE_TIMEOUT', cause: { message: 'a hook fails' } })
+    expect(factory.createCalls).toBeLessThanOrEqual(30)
+    expect(pool.stats().destroyed.hook).toBe(factory.createCalls)
+  })
+})

@@ -114,7 +114,7 @@ describe('watching', () => {
 })
 
 describe('options', () => {
-  const make = (options: object) => (): unknown => new Pool(new FakeFactory(), options as PoolOptions<never>)
+  const make = (options: object) => (): unknown => new Pool(new FakeFactory(), options)
 
   it('are refused when unknown, with the nearest name, or wrong, with rule and value', () => {
     expect(make({ maxWating: 1 })).toThrow('Unknown option `maxWating`; did you mean `maxWaiting`?')
