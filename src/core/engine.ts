@@ -14,8 +14,7 @@ import { Load } from './load.ts'
 import type { CloseOptions } from './managed-pool.ts'
 import type { Scope } from './nesting.ts'
 import { Opener } from './opener.ts'
-import { checkOption } from './option-check.ts'
-import { checkSizes, POOL_OPTION_RULES, type ResolvedOptions } from './options.ts'
+import { checkSizes, type ResolvedOptions } from './options.ts'
 import { Passage } from './passage.ts'
 import { Readiness } from './readiness.ts'
 import { Recall } from './recall.ts'
@@ -118,13 +117,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       this.#closing?.proceed()
       if (this.readiness.awaited) this.readiness.check()
       // Set by whatever the steps above have caused.
-    } while (this.#goesOn())
+    } while (this.#again as boolean)
     this.#dispatching = false
     if (this.events.pending) this.events.flush()
-  }
-
-  #goesOn(): boolean {
-    return this.#again
   }
 
   /** Gives what is free to those who wait. */
@@ -420,8 +415,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   }
 
   resize({ min = this.sizes.min, max = this.sizes.max }: { min?: number; max?: number }): void {
-    checkOption(this.name, 'min', min, POOL_OPTION_RULES.min)
-    checkOption(this.name, 'max', max, POOL_OPTION_RULES.max)
     checkSizes(this.name, { min, max, minIdle: this.sizes.minIdle })
     this.sizes.min = min
     this.sizes.max = max

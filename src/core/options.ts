@@ -200,11 +200,13 @@ function isProduction(): boolean {
   return (process.env['MILLPOND_PROFILE'] ?? process.env['NODE_ENV']) === 'production'
 }
 
-/** @throws {OptionError} when `min` or `minIdle` does not fit into `max` */
+/** @throws {OptionError} when a size is no size, or `min` or `minIdle` does not fit into `max` */
 export function checkSizes(
   pool: string,
   sizes: { readonly max: number; readonly min: number; readonly minIdle: number },
 ): void {
+  for (const option of ['max', 'min', 'minIdle'] as const)
+    checkOption(pool, option, sizes[option], POOL_OPTION_RULES[option])
   for (const option of ['min', 'minIdle'] as const) {
     if (sizes[option] > sizes.max) {
       throw new OptionError(

@@ -140,15 +140,18 @@ interface KyselyLease extends LeasedClient {
   [KYSELY_CLIENT]: KyselyClient | undefined
 }
 
+/** Older types of the driver do not know that a pool has options. */
+type OptionsOf<P> = P extends { readonly options: infer O } ? O : never
+
 /**
  * For Kysely: `new PostgresDialect({ pool: kyselyPool(pool) })`. Kysely knows a connection again by its object, to run
  * `onCreateConnection` once; so this gives one object per connection, which works on the present lease of it.
  */
-export function kyselyPool<P extends FacedPool & { readonly options: unknown }>(
+export function kyselyPool<P extends FacedPool>(
   pool: P,
-): { connect(): Promise<never>; end(): Promise<void>; readonly options: P['options']; readonly Client: unknown } {
+): { connect(): Promise<never>; end(): Promise<void>; readonly options: OptionsOf<P>; readonly Client: unknown } {
   return {
-    options: pool.options,
+    options: ('options' in pool ? pool.options : undefined) as OptionsOf<P>,
     Client: 'Client' in pool ? pool.Client : undefined,
     async connect() {
       const lease = (await pool.connect()) as KyselyLease

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, it } from 'vitest'
-import { Pool, type PoolOptions } from 'millpond'
+import { Pool } from 'millpond'
 import { FakeFactory } from 'millpond/testing'
 import { Histogram } from '../../../src/core/histogram.ts'
 import { checkInvariants } from '../../support/invariants.ts'

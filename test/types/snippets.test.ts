@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import { complaintsOf } from './compile.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const pages = ['README.md', ...readdirSync(`${root}docs/guide`).map((name) => `docs/guide/${name}`)]
+
+/** What a reader has at hand already: used by a snippet that does not bring it itself. */
+const AT_HAND: Readonly<Record<string, string>> = {
+  connect: "import { connect } from 'node:net'",
+  once: "import { once } from 'node:events'",
+  pg: "import pg from 'pg'",
+  pgPool: "import { pgPool } from 'millpond/pg'",
+  Pool: "import { Pool } from 'millpond'",
+}
+const POOL = 'declare const pool: pg.Pool & import("millpond/pg").PgPoolExtras<import("pg").PoolClient>'
+
+function snippetsOf(page: string): Record<string, string> {
+  const blocks = readFileSync(`${root}${page}`, 'utf8').matchAll(/^```ts\n(.*?)^```/gms)
+  return Object.fromEntries(
+    Array.from(blocks, ([, code = ''], index) => [
+      `${page.replaceAll(/[/.]/g, '-')}-${index + 1}.ts`,
+      // On one line, so that a complaint names the line of the snippet.
+      `${preludeOf(code)};${code}\nexport {}\n`,
+    ]),
+  )
+}
+
+function preludeOf(code: string): string {
+  const isOwn = (name: string): boolean =>
+    new RegExp(`(import|const|let|using|function|class)[^\\n=(]*\\b${name}\\b`).test(code)
+  const needsPool = /\bpool\./.test(code) && !isOwn('pool')
+  const lines = Object.entries(AT_HAND)
+    .filter(([name]) => (new RegExp(`\\b${name}\\b`).test(code) || (name === 'pg' && needsPool)) && !isOwn(name))
+    .map(([, line]) => line)
+  if (needsPool) lines.push(POOL)
+  return lines.join(';')
+}
+
+it.each(pages)('the TypeScript of %s compiles', (page) => {
+  const snippets = snippetsOf(page)
+  if (Object.keys(snippets).length > 0) expect(complaintsOf(snippets)).toEqual([])
+})
+
+it('finds the snippets of the README', () => {
+  expect(Object.keys(snippetsOf('README.md')).length).toBeGreaterThan(1)
+})
