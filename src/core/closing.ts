@@ -1,6 +1,6 @@
 import type { CloseReport } from './close-report.ts'
 import type { PoolContext } from './context.ts'
-import { Deadline } from './deadlines.ts'
+import { Alarm } from './deadlines.ts'
 import type { Inventory } from './inventory.ts'
 import { IDLE } from './lifecycle.ts'
 import type { CloseOptions } from './managed-pool.ts'
@@ -9,21 +9,6 @@ import { closedError } from './refusals.ts'
 import type { LeaseInfo } from './report.ts'
 import type { WaitQueue } from './wait-queue.ts'
 import type { WaitingRoom } from './waiting-room.ts'
-
-class GraceTime extends Deadline {
-  readonly #end: () => void
-  constructor(dueAt: number, end: () => void) {
-    super(dueAt)
-    this.#end = end
-  }
-  override get awaited(): boolean {
-    return true
-  }
-
-  override expire(): void {
-    this.#end()
-  }
-}
 
 /** Called with the pool in a consistent state. */
 export interface ClosingHost {
@@ -45,13 +30,13 @@ export class Closing<T> {
   readonly #room: WaitingRoom<T>
   readonly #host: ClosingHost
   readonly #startedAt: number
-  readonly #grace: GraceTime
+  readonly #grace: Alarm
   readonly #destroyedBefore: number
   readonly promise: Promise<CloseReport>
   #resolve!: (report: CloseReport) => void
   #holders: readonly LeaseInfo[] = []
   #rejected = 0
-  #patience: GraceTime | undefined
+  #patience: Alarm | undefined
   #impatient = false
   #over = false
   #done = false
@@ -76,10 +61,10 @@ export class Closing<T> {
     this.promise = new Promise((resolve) => {
       this.#resolve = resolve
     })
-    this.#grace = new GraceTime(this.#startedAt + timeoutMillis, () => {
+    this.#grace = new Alarm(this.#startedAt + timeoutMillis, () => {
       this.#endGrace()
     })
-    context.deadlines.add(this.#grace, false)
+    context.deadlines.add(this.#grace)
     if (waiters === 'reject') this.#rejectWaiters()
   }
 
@@ -107,11 +92,11 @@ export class Closing<T> {
     this.#opener.cancelAll()
     // A create that heeds its signal is over at once; one that does not is waited for as long as a goodbye.
     const { clock, deadlines, options } = this.#context
-    this.#patience = new GraceTime(clock.now() + options.destroyTimeoutMillis, () => {
+    this.#patience = new Alarm(clock.now() + options.destroyTimeoutMillis, () => {
       this.#impatient = true
       this.#context.changed()
     })
-    deadlines.add(this.#patience, false)
+    deadlines.add(this.#patience)
     if (this.#inventory.leased > 0) this.#host.takeAllAway()
     this.#endIdle()
     this.#context.changed()

@@ -1,19 +1,26 @@
 import type { Clock, Timer } from './clock.ts'
 
+/** Places of a deadline besides its index in the heap. */
+const NOWHERE = -1
+const IN_LANE = -2
+const NEVER_DUE = -3
+
 /** Something that must be over at a certain time. */
 export abstract class Deadline {
   /** When, in the clock's milliseconds; `Infinity` for never. Changed by {@link Deadlines} only, once it is added. */
   dueAt: number
   /** By how much a stall of the event loop moved it, in milliseconds. It moves at most once. */
   stallMillis = 0
-  // Places in the structures of Deadlines, which alone touches them.
-  heapIndex = -1
-  laterDue: Deadline | undefined = undefined
-  earlierDue: Deadline | undefined = undefined
-  inLane = false
+  /** Where {@link Deadlines}, which alone changes it, keeps this. */
+  place = NOWHERE
 
   constructor(dueAt: number) {
     this.dueAt = dueAt
+  }
+
+  /** Whether it runs: it was added, and not removed. */
+  get runs(): boolean {
+    return this.place !== NOWHERE
   }
 
   /** Whether somebody waits for the outcome, so that the timer must keep the process alive. */
@@ -25,10 +32,32 @@ export abstract class Deadline {
   abstract expire(): void
 }
 
+/** Calls back at a certain time. */
+export class Alarm extends Deadline {
+  readonly #ring: () => void
+  readonly #awaited: boolean
+
+  constructor(dueAt: number, ring: () => void, awaited = false) {
+    super(dueAt)
+    this.#ring = ring
+    this.#awaited = awaited
+  }
+
+  override get awaited(): boolean {
+    return this.#awaited
+  }
+
+  override expire(): void {
+    this.#ring()
+  }
+}
+
 /** A stall of the event loop shorter than this is noise. */
 const STALL_MILLIS = 50
 /** No stall extends a deadline by more. */
 const LONGEST_EXTENSION_MILLIS = 1_000
+/** The lane may hold this many who left it, beyond as many as are in it. */
+const LANE_SLACK = 256
 /** How many expire in one turn, so that thousands that expire together do not block the event loop. */
 const SLICE = 512
 
@@ -39,16 +68,18 @@ const SLICE = 512
  * turn's I/O is handled, and only what is still not served then expires. Where the timer itself came late because the
  * event loop stalled, what it should have ended gets the length of the stall (at most 1 s) once more.
  *
- * Deadlines that come in order (waiters with the pool's own timeout: nearly all) stand in a lane, a linked list; the
- * others in a binary heap.
+ * Deadlines that come in order (waiters with the pool's own timeout: nearly all) stand in a lane, an array that is read
+ * from the front; who leaves it from the middle is only marked. The others stand in a binary heap.
  */
 export class Deadlines {
   readonly #clock: Clock
   /** Sets timers outside the caller's async context, so that they retain no request's store. */
   readonly #detached: <R>(fn: () => R) => R
   readonly #heap: Deadline[] = []
-  #laneFirst: Deadline | undefined
-  #laneLast: Deadline | undefined
+  #lane: (Deadline | undefined)[] = []
+  #laneHead = 0
+  /** Those in the lane who have not left it. */
+  #laneSize = 0
   #awaited = 0
   #timer: Timer | undefined
   #timerAt = Infinity
@@ -62,18 +93,29 @@ export class Deadlines {
     this.#detached = detached
   }
 
-  /** @param inOrder - promises that it is due no earlier than everything that was added in order before */
-  add(deadline: Deadline, inOrder: boolean): void {
+  add(deadline: Deadline): void {
     if (deadline.awaited) this.#awaited++
-    if (deadline.dueAt !== Infinity) {
-      if (inOrder && (this.#laneLast === undefined || this.#laneLast.dueAt <= deadline.dueAt)) this.#enterLane(deadline)
-      else this.#heapAdd(deadline)
-      if (deadline.dueAt < this.#timerAt) this.#arm(deadline.dueAt)
-    }
-    this.#holdProcess()
+    if (deadline.dueAt === Infinity) deadline.place = NEVER_DUE
+    else this.#heapAdd(deadline)
+    this.#added(deadline)
+  }
+
+  /** Adds one that is due no earlier than everything that was added in order before. */
+  addInOrder(deadline: Deadline): void {
+    if (deadline.awaited) this.#awaited++
+    deadline.place = IN_LANE
+    this.#lane.push(deadline)
+    this.#laneSize++
+    this.#added(deadline)
+  }
+
+  #added(deadline: Deadline): void {
+    if (deadline.dueAt < this.#timerAt) this.#arm(deadline.dueAt)
+    else this.#holdProcess()
   }
 
   remove(deadline: Deadline): void {
+    if (!deadline.runs) return
     if (deadline.awaited) this.#awaited--
     this.#unlink(deadline)
     if (this.#awaited === 0 && this.#timerHolds) this.#holdProcess()
@@ -94,14 +136,12 @@ export class Deadlines {
   }
 
   get size(): number {
-    let lane = 0
-    for (let each = this.#laneFirst; each !== undefined; each = each.laterDue) lane++
-    return lane + this.#heap.length
+    return this.#laneSize + this.#heap.length
   }
 
   #earliest(): Deadline | undefined {
     const top = this.#heap[0]
-    const first = this.#laneFirst
+    const first = this.#lane[this.#laneHead]
     if (top === undefined || first === undefined) return top ?? first
     return top.dueAt < first.dueAt ? top : first
   }
@@ -187,26 +227,21 @@ export class Deadlines {
   }
 
   #unlink(deadline: Deadline): void {
-    if (deadline.inLane) this.#leaveLane(deadline)
-    else if (deadline.heapIndex >= 0) this.#heapRemove(deadline)
-  }
-
-  #enterLane(deadline: Deadline): void {
-    deadline.inLane = true
-    deadline.earlierDue = this.#laneLast
-    if (this.#laneLast === undefined) this.#laneFirst = deadline
-    else this.#laneLast.laterDue = deadline
-    this.#laneLast = deadline
+    if (deadline.place === IN_LANE) this.#leaveLane(deadline)
+    else if (deadline.place >= 0) this.#heapRemove(deadline)
+    else deadline.place = NOWHERE
   }
 
   #leaveLane(deadline: Deadline): void {
-    deadline.inLane = false
-    if (deadline.earlierDue === undefined) this.#laneFirst = deadline.laterDue
-    else deadline.earlierDue.laterDue = deadline.laterDue
-    if (deadline.laterDue === undefined) this.#laneLast = deadline.earlierDue
-    else deadline.laterDue.earlierDue = deadline.earlierDue
-    deadline.laterDue = undefined
-    deadline.earlierDue = undefined
+    deadline.place = NOWHERE
+    this.#laneSize--
+    while (this.#laneHead < this.#lane.length && !isInLane(this.#lane[this.#laneHead]))
+      this.#lane[this.#laneHead++] = undefined
+    if (this.#lane.length > 2 * this.#laneSize + LANE_SLACK) {
+      // Rare enough to cost next to nothing for each who left.
+      this.#lane = this.#lane.filter(isInLane)
+      this.#laneHead = 0
+    }
   }
 
   #heapAdd(deadline: Deadline): void {
@@ -215,12 +250,12 @@ export class Deadlines {
   }
 
   #heapRemove(deadline: Deadline): void {
-    const index = deadline.heapIndex
-    deadline.heapIndex = -1
+    const index = deadline.place
+    deadline.place = NOWHERE
     const last = this.#heap.pop()
     if (last === undefined || last === deadline) return
     this.#rise(last, index)
-    this.#sink(last, last.heapIndex)
+    this.#sink(last, last.place)
   }
 
   #rise(deadline: Deadline, from: number): void {
@@ -254,6 +289,10 @@ export class Deadlines {
 
   #place(deadline: Deadline, index: number): void {
     this.#heap[index] = deadline
-    deadline.heapIndex = index
+    deadline.place = index
   }
+}
+
+function isInLane(deadline: Deadline | undefined): boolean {
+  return deadline?.place === IN_LANE
 }

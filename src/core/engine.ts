@@ -9,22 +9,24 @@ import { Events } from './events.ts'
 import type { FailureClass, ResourceFactory } from './factory.ts'
 import { Inventory } from './inventory.ts'
 import { leaseAccess, type Lease, type Lender, type Slot } from './lease.ts'
-import { CREATING, IDLE, type PoolState } from './lifecycle.ts'
+import { IDLE, type PoolState } from './lifecycle.ts'
 import { Load } from './load.ts'
 import type { CloseOptions } from './managed-pool.ts'
-import type { Scope } from './nesting.ts'
 import { Opener } from './opener.ts'
 import { checkSizes, type ResolvedOptions } from './options.ts'
 import { Passage } from './passage.ts'
 import { Readiness } from './readiness.ts'
 import { Recall } from './recall.ts'
+import type { Request } from './request.ts'
 import { closedError, createError, downError } from './refusals.ts'
 import { Counters } from './stats.ts'
+import { asksBroken, Retirement } from './retirement.ts'
 import { Status } from './status.ts'
-import { classify, reportFailure } from './steps.ts'
+import { classify } from './steps.ts'
 import { Suspicion } from './suspicion.ts'
 import { Upkeep } from './upkeep.ts'
 import { WaitQueue } from './wait-queue.ts'
+import type { Waiter } from './waiter.ts'
 import { WaitingRoom } from './waiting-room.ts'
 
 /**
@@ -52,6 +54,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   readonly #suspicion: Suspicion<T>
   readonly #passage: Passage<T>
   readonly #recall: Recall<T>
+  readonly #retirement: Retirement<T>
   readonly #upkeep: Upkeep<T>
   #closing: Closing<T> | undefined
   readonly #status: Status
@@ -79,6 +82,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       },
     })
     this.room = new WaitingRoom(this, inventory, queue, this.opener.recovery, load, this.#status)
+    this.#retirement = new Retirement(this, inventory, queue, this.opener, this.#status)
     this.readiness = new Readiness(this, inventory, this.opener)
     this.#suspicion = new Suspicion(this, inventory, {
       invalidate: (reason, automatic) => this.invalidate(reason, automatic),
@@ -129,12 +133,16 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     for (let waiter = this.room.next(now); waiter !== undefined; waiter = this.room.next(now)) {
       const entry = this.#takeReady(now)
       if (entry === undefined) return
-      this.room.leave(waiter, now)
-      this.counters.acquiredAfterWait++
-      const waitedMillis = Math.max(0, now - waiter.queuedAt)
-      this.load.waitTimes.record(waitedMillis)
-      waiter.resolve(this.#lend(entry, now, waiter.label, waiter.stack, waitedMillis))
+      this.#serve(waiter, entry, now)
     }
+  }
+
+  #serve(waiter: Waiter<T>, entry: Entry<T>, now: number): void {
+    this.room.leave(waiter, now)
+    this.counters.acquiredAfterWait++
+    const waitedMillis = Math.max(0, now - waiter.queuedAt)
+    this.load.waitTimes.record(waitedMillis)
+    waiter.resolve(this.#lend(entry, now, waiter.request, waitedMillis))
   }
 
   /** The next resource that may be handed out. What must be checked first is checked, what is over is ended. */
@@ -172,8 +180,28 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   // ── acquire ──
 
+  /**
+   * A lease for whoever wants nothing but a resource, where nothing has to be decided; otherwise {@link lendNow} looks
+   * closer. Kept small: what the compiler cannot inline costs as much again.
+   */
+  lendAtOnce(): Lease<T> | undefined {
+    const { inventory, counters } = this
+    const entry = inventory.available.peek()
+    if (entry === undefined || this.queue.size > 0 || this.#status.state !== 'open' || !this.events.quiet)
+      return undefined
+    const now = this.clock.turnNow()
+    if (now > this.#upkeep.overdueAt || !inventory.ready(entry, now) || this.#passage.prepares) return undefined
+    counters.requested++
+    counters.acquired++
+    const lease = leaseAccess.create<T>(this, entry, undefined)
+    inventory.lend(entry, lease, now)
+    if (entry.uses === 1) this.opener.recovery.lent()
+    if (this.sizes.minIdle > 0) this.changed()
+    return lease
+  }
+
   /** A lease of what is free at once: nobody waits, and the resource needs no check. */
-  lendNow(label: string | undefined, stack: Error | undefined): Lease<T> | undefined {
+  lendNow(request: Request | undefined): Lease<T> | undefined {
     if (this.queue.size > 0 || this.#status.state !== 'open') return undefined
     const now = this.clock.turnNow()
     if (now > this.#upkeep.overdueAt) this.#upkeep.lookForFreeze(now)
@@ -182,7 +210,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       if (entry === undefined) return undefined
       if (this.inventory.sound(entry, now)) {
         if (this.inventory.needsValidation(entry, now) || this.#passage.needsPreparing(entry)) return undefined
-        const lease = this.#lend(entry, now, label, stack, 0)
+        const lease = this.#lend(entry, now, request, 0)
         if (this.sizes.minIdle > 0) this.changed()
         return lease
       }
@@ -191,23 +219,16 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   }
 
   /** Queues a caller for whom nothing is free at once; rejects one who cannot be served. */
-  wait(
-    timeoutMillis: number,
-    priority: number,
-    label: string | undefined,
-    stack: Error | undefined,
-    scope: Scope | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Lease<T>> {
+  wait(timeoutMillis: number, priority: number, request: Request | undefined): Promise<Lease<T>> {
     this.opener.started = true
     try {
-      this.#refuse()
-      const { promise } = this.room.enter(timeoutMillis, priority, label, stack, scope, signal)
+      if (this.#status.state !== 'open' || this.opener.recovery.probing) this.#refuse()
+      const promise = this.room.enter(timeoutMillis, priority, request)
       if (this.inventory.available.size > 0 || !this.#full() || this.events.pending) this.changed()
       return promise
     } catch (error) {
       const reason = error instanceof CreateError || error instanceof PoolDownError ? 'failed' : 'refused'
-      this.room.refused(reason, label, error)
+      this.room.refused(reason, request?.label, error)
       this.changed()
       return Promise.reject(error)
     }
@@ -227,19 +248,13 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     if (this.options.failFastWhenDown && this.#status.state === 'paused') throw downError(this, this.opener.recovery)
   }
 
-  #lend(
-    entry: Entry<T>,
-    now: number,
-    label: string | undefined,
-    stack: Error | undefined,
-    waitedMillis: number,
-  ): Lease<T> {
-    const lease = leaseAccess.create<T>(this, entry, label, stack)
+  #lend(entry: Entry<T>, now: number, request: Request | undefined, waitedMillis: number): Lease<T> {
+    const lease = leaseAccess.create<T>(this, entry, request)
     this.inventory.lend(entry, lease, now)
     entry.prepared = false
     this.counters.acquired++
     if (waitedMillis > 0 || entry.uses === 1) this.opener.recovery.lent()
-    if (this.events.topics.acquired.heard) this.#announceAcquired(entry, label, waitedMillis)
+    if (this.events.topics.acquired.heard) this.#announceAcquired(entry, request?.label, waitedMillis)
     return lease
   }
 
@@ -252,30 +267,43 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   released(slot: Slot<T>, lease: Lease<T>, error: unknown): void {
     const entry = slot as Entry<T> // only this engine makes its leases, and only of entries
-    const now = this.#giveBack(entry, lease, error)
+    const now = this.clock.turnNow()
+    this.#giveBack(entry, lease, now, error)
     if (error !== undefined && error !== null && error !== false) {
       this.#releasedWith(entry, now, error)
       return
     }
     entry.provenAt = now
-    const broken = entry.broken || (this.factory.isBroken !== undefined && this.#asksBroken(entry, undefined))
+    const broken = this.factory.isBroken !== undefined && asksBroken(this, entry, undefined)
     if (
-      !broken &&
-      this.#status.state === 'open' &&
-      this.inventory.reusable(entry, now) &&
-      this.#passage.isShort(entry)
-    ) {
+      broken ||
+      this.#status.state !== 'open' ||
+      !this.inventory.reusable(entry, now) ||
+      !this.#passage.isShort(entry)
+    )
+      this.#settle(entry, now, broken || entry.broken)
+    else if (this.queue.size > 0 && this.#handOver(entry, now)) return
+    else {
       this.inventory.makeAvailable(entry, now, false)
       if (this.queue.size === 0 && !this.events.pending) return
-    } else {
-      this.#settle(entry, now, broken)
     }
     this.changed()
   }
 
+  /** From hand to hand: nothing but who holds it changes, and the loop has nothing to do. */
+  #handOver(entry: Entry<T>, now: number): boolean {
+    if (this.#dispatching || this.inventory.available.size > 0) return false
+    if (!this.inventory.ready(entry, now) || this.#passage.prepares) return false
+    const waiter = this.room.next(now)
+    if (waiter === undefined) return false
+    this.#serve(waiter, entry, now)
+    if (this.events.pending) this.events.flush()
+    return true
+  }
+
   #releasedWith(entry: Entry<T>, now: number, error: unknown): void {
     const failure = classify(this, error, 'query')
-    const broken = this.factory.isBroken === undefined ? failure !== 'query' : this.#asksBroken(entry, error)
+    const broken = this.factory.isBroken === undefined ? failure !== 'query' : asksBroken(this, entry, error)
     this.#settle(entry, now, entry.broken || broken)
     this.#suspicion.noteFailure(entry, failure)
     this.changed()
@@ -283,20 +311,17 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   discarded(slot: Slot<T>, lease: Lease<T>, reason: unknown): void {
     const entry = slot as Entry<T>
-    this.#giveBack(entry, lease, reason)
+    this.#giveBack(entry, lease, this.clock.turnNow(), reason)
     entry.broken = true
     if (entry.leases === 0) this.inventory.destroy(entry, 'released', reason)
     this.changed()
   }
 
-  #giveBack(entry: Entry<T>, lease: Lease<T>, error: unknown): number {
-    const now = this.clock.turnNow()
+  #giveBack(entry: Entry<T>, lease: Lease<T>, now: number, error: unknown): void {
     const since = this.inventory.takeBack(entry, lease)
-    const useMillis = now - since
-    this.load.record(useMillis)
-    if (this.#upkeep.watchesLeases) this.#upkeep.returned(entry, lease, since)
-    if (this.events.topics.released.heard) this.#announceReleased(entry, lease, useMillis, error)
-    return now
+    this.load.record(now - since)
+    if (entry.inspected) this.#upkeep.returned(entry, lease, since)
+    if (this.events.topics.released.heard) this.#announceReleased(entry, lease, now - since, error)
   }
 
   #announceReleased(entry: Entry<T>, lease: Lease<T>, useMillis: number, error: unknown): void {
@@ -310,15 +335,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     })
   }
 
-  #asksBroken(entry: Entry<T>, error: unknown): boolean {
-    try {
-      return this.factory.isBroken?.(entry.resource as T, error) ?? false
-    } catch (thrown) {
-      reportFailure(this, 'isBroken', thrown)
-      return true
-    }
-  }
-
   /** What becomes of a resource that lost a lease. */
   #settle(entry: Entry<T>, now: number, broken: boolean): void {
     if (entry.leases > 0) {
@@ -326,29 +342,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       else if (this.inventory.defect(entry, now) === undefined) this.inventory.available.add(entry)
     } else if (broken) {
       this.inventory.destroy(entry, entry.broken ? 'lost' : 'broken')
-    } else if (!this.#retire(entry, now)) {
+    } else if (!this.#retirement.ends(entry, now)) {
       this.#passage.released(entry)
     }
-  }
-
-  /** Ends a resource that may not, or need not, go on. */
-  #retire(entry: Entry<T>, now: number): boolean {
-    const { inventory, options, sizes } = this
-    const waiting = this.queue.size > 0
-    const alive = inventory.alive + (entry.state === CREATING ? 1 : 0)
-    const defect = inventory.defect(entry, now)
-    if (defect !== undefined) inventory.destroy(entry, defect)
-    else if (entry.uses >= options.maxUses) inventory.destroy(entry, 'uses')
-    else if (this.#status.state === 'closing' && !waiting) inventory.destroy(entry, 'close')
-    else if (alive > sizes.max + (waiting ? options.maxOverflow : 0)) inventory.destroy(entry, 'surplus')
-    else if (
-      options.idleTimeoutMillis === 0 &&
-      !waiting &&
-      alive > Math.max(sizes.min, sizes.minIdle, this.opener.wantedReady)
-    )
-      inventory.destroy(entry, 'idle')
-    else return false
-    return true
   }
 
   // ── what the parts report ──
@@ -358,14 +354,14 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     entry.expiresAt = entry.createdAt + options.maxLifetimeMillis * (0.75 + 0.25 * options.random())
     if (this.#status.state === 'paused') this.#status.resumeFromPause(this.opener.recovery)
     this.#upkeep.start()
-    if (!this.#retire(entry, clock.turnNow())) this.#passage.created(entry)
+    if (!this.#retirement.ends(entry, clock.turnNow())) this.#passage.created(entry)
     this.changed()
   }
 
   /** The entry went through what it must between two borrowers. */
   #passed(entry: Entry<T>): void {
     const now = this.clock.turnNow()
-    if (!this.#retire(entry, now)) this.inventory.makeAvailable(entry, now, false)
+    if (!this.#retirement.ends(entry, now)) this.inventory.makeAvailable(entry, now, false)
     this.changed()
   }
 

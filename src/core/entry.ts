@@ -34,6 +34,8 @@ export class Entry<T> implements Slot<T> {
   leases = 0
   /** Known dead; destroyed as soon as nobody holds it. */
   broken = false
+  /** Maintenance came by while it was out, and may have reported or watched the lease. */
+  inspected = false
   /** Passed `beforeAcquire` for the hand-out that comes next. */
   prepared = false
 
@@ -43,9 +45,7 @@ export class Entry<T> implements Slot<T> {
   /** With `maxLeasesPerResource` above 1, in place of the two above. */
   readonly holders: Map<Lease<T> | Holder<T>, number> | undefined
 
-  // Links of the idle list it is in, which alone touches them.
-  next: Entry<T> | undefined = undefined
-  previous: Entry<T> | undefined = undefined
+  /** It is in the list of what is available, which alone changes this. */
   listed = false
 
   constructor(id: number, generation: number, startedAt: number, multiplexed: boolean) {
@@ -56,7 +56,7 @@ export class Entry<T> implements Slot<T> {
   }
 
   take(lease: Lease<T>, now: number): void {
-    this.leases++
+    if (this.leases++ === 0) this.inspected = false
     this.uses++
     if (this.holders === undefined) {
       this.holder = lease
@@ -69,16 +69,9 @@ export class Entry<T> implements Slot<T> {
   /** Ends the holding of this lease, and tells since when it was out. */
   giveBack(lease: Lease<T>): number {
     this.leases--
-    if (this.holders === undefined) {
-      this.holder = undefined
-      return this.heldSince
-    }
-    const key = this.holders.has(lease)
-      ? lease
-      : [...this.holders.keys()].find((each) => asHolder(each).lease() === lease)
-    const since = (key && this.holders.get(key)) ?? 0
-    if (key !== undefined) this.holders.delete(key)
-    return since
+    if (this.holders !== undefined) return takeOut(this.holders, lease)
+    this.holder = undefined
+    return this.heldSince
   }
 
   /** Ends the holding of a lease that was garbage-collected. */
@@ -104,6 +97,15 @@ export class Entry<T> implements Slot<T> {
       this.holders.delete(lease)
     }
   }
+}
+
+/** Takes the lease out, or the holder that stands for it, and tells since when it was there. */
+function takeOut<T>(holders: Map<Lease<T> | Holder<T>, number>, lease: Lease<T>): number {
+  const key = holders.has(lease) ? lease : [...holders.keys()].find((each) => asHolder(each).lease() === lease)
+  if (key === undefined) return 0
+  const since = holders.get(key) ?? 0
+  holders.delete(key)
+  return since
 }
 
 function asHolder<T>(each: Lease<T> | Holder<T>): Holder<T> {

@@ -193,6 +193,11 @@ export class Events {
     this.#queue.push({ name, event })
   }
 
+  /** Nobody hears of acquires that succeed at once. */
+  get quiet(): boolean {
+    return !this.topics.acquireStarted.heard && !this.topics.acquired.heard
+  }
+
   get pending(): boolean {
     return this.#queue.length > 0
   }

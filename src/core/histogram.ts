@@ -32,17 +32,18 @@ function valueOf(bucket: number): number {
 export class Histogram {
   readonly #counts = new Uint32Array(BUCKETS)
   #count = 0
-  #zeros = 0
+  /** Durations of zero: by far the most where a turn of the event loop is the unit, so they are only counted. */
+  zeros = 0
   #sum = 0
   #max = 0
 
   get count(): number {
-    return this.#count + this.#zeros
+    return this.#count + this.zeros
   }
 
   record(millis: number): void {
     if (millis <= 0) {
-      this.#zeros++
+      this.zeros++
       return
     }
     this.#count++
@@ -54,7 +55,7 @@ export class Histogram {
 
   /** @param extraZeros - durations of zero that were counted elsewhere */
   snapshot(extraZeros = 0): HistogramSnapshot {
-    const zeros = this.#zeros + extraZeros
+    const zeros = this.zeros + extraZeros
     const count = this.#count + zeros
     const at = (quantile: number): number => this.#quantile(quantile, count, zeros)
     return {

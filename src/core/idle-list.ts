@@ -10,72 +10,54 @@ export interface Available<T> {
   /** A resource that was only checked: it goes back to where it was coldest, so that checking keeps nothing warm. */
   addCold(entry: Entry<T>): void
   remove(entry: Entry<T>): void
-  /** The one that would be handed out last. */
-  coldest(): Entry<T> | undefined
-  /** The one before it in that order. */
-  warmer(entry: Entry<T>): Entry<T> | undefined
+  /** The idle ones as they are now; the first was idle longest. */
+  coldestFirst(): readonly Entry<T>[]
 }
 
 /**
- * A doubly linked list from the coldest to the warmest:
+ * A stack, from the coldest to the warmest:
  *
- *     coldest ⇄ … ⇄ … ⇄ warmest
- *      ▲ fifo hands out here      ▲ lifo hands out here; a release adds here
+ *     [ coldest, …, …, warmest ]
+ *        ▲ fifo hands out here  ▲ lifo hands out here; a release adds here
+ *
+ * Whatever is taken out elsewhere moves the rest: a pool is small, and only maintenance does that (and `fifo`).
  */
 export class IdleList<T> implements Available<T> {
   readonly #lifo: boolean
-  #coldest: Entry<T> | undefined
-  #warmest: Entry<T> | undefined
-  #size = 0
+  readonly #entries: Entry<T>[] = []
 
   constructor(order: 'lifo' | 'fifo') {
     this.#lifo = order === 'lifo'
   }
 
   get size(): number {
-    return this.#size
+    return this.#entries.length
   }
 
   peek(): Entry<T> | undefined {
-    return this.#lifo ? this.#warmest : this.#coldest
+    const { length } = this.#entries
+    return length === 0 ? undefined : this.#entries[this.#lifo ? length - 1 : 0]
   }
 
   add(entry: Entry<T>): void {
     entry.listed = true
-    entry.previous = this.#warmest
-    if (this.#warmest === undefined) this.#coldest = entry
-    else this.#warmest.next = entry
-    this.#warmest = entry
-    this.#size++
+    this.#entries.push(entry)
   }
 
   addCold(entry: Entry<T>): void {
     entry.listed = true
-    entry.next = this.#coldest
-    if (this.#coldest === undefined) this.#warmest = entry
-    else this.#coldest.previous = entry
-    this.#coldest = entry
-    this.#size++
+    this.#entries.unshift(entry)
   }
 
   remove(entry: Entry<T>): void {
     if (!entry.listed) return
     entry.listed = false
-    if (entry.previous === undefined) this.#coldest = entry.next
-    else entry.previous.next = entry.next
-    if (entry.next === undefined) this.#warmest = entry.previous
-    else entry.next.previous = entry.previous
-    entry.previous = undefined
-    entry.next = undefined
-    this.#size--
+    if (this.#entries.at(-1) === entry) this.#entries.pop()
+    else this.#entries.splice(this.#entries.indexOf(entry), 1)
   }
 
-  coldest(): Entry<T> | undefined {
-    return this.#coldest
-  }
-
-  warmer(entry: Entry<T>): Entry<T> | undefined {
-    return entry.next
+  coldestFirst(): readonly Entry<T>[] {
+    return [...this.#entries]
   }
 }
 
@@ -117,12 +99,8 @@ export class LeastLeased<T> implements Available<T> {
     this.#listOf.delete(entry)
   }
 
-  coldest(): Entry<T> | undefined {
-    return this.#byLeases[0]?.coldest()
-  }
-
-  warmer(entry: Entry<T>): Entry<T> | undefined {
-    return entry.next
+  coldestFirst(): readonly Entry<T>[] {
+    return this.#byLeases[0]?.coldestFirst() ?? []
   }
 
   #listFor(entry: Entry<T>): IdleList<T> {

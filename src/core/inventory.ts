@@ -20,7 +20,7 @@ import { bounded, reportFailure } from './steps.ts'
 export class Inventory<T> {
   readonly #context: PoolContext<T>
   readonly #entries = new Set<Entry<T>>()
-  readonly #counts = [0, 0, 0, 0, 0, 0, 0]
+  readonly #counts: Record<EntryState, number> = [0, 0, 0, 0, 0, 0, 0]
   /** What may be handed out, as far as its place tells; it may still be stale, expired or unproven. */
   readonly available: Available<T>
   readonly #multiplexed: boolean
@@ -46,22 +46,22 @@ export class Inventory<T> {
   }
 
   get creating(): number {
-    return this.#count(CREATING)
+    return this.#counts[CREATING]
   }
   get idle(): number {
-    return this.#count(IDLE)
+    return this.#counts[IDLE]
   }
   get leased(): number {
-    return this.#count(LEASED)
+    return this.#counts[LEASED]
   }
   get maintaining(): number {
-    return this.#count(MAINTAINING)
+    return this.#counts[MAINTAINING]
   }
   get closing(): number {
-    return this.#count(CLOSING)
+    return this.#counts[CLOSING]
   }
   get zombies(): number {
-    return this.#count(ZOMBIE)
+    return this.#counts[ZOMBIE]
   }
   /** Open and in working order, as far as is known. */
   get alive(): number {
@@ -80,16 +80,12 @@ export class Inventory<T> {
     return this.#entries
   }
 
-  #count(state: EntryState): number {
-    return this.#counts[state] as number
-  }
-
   /** The one place where a resource changes its state. */
   move(entry: Entry<T>, to: EntryState): void {
     const from = entry.state
     assertEntryMove(from, to)
-    this.#counts[from] = this.#count(from) - 1
-    this.#counts[to] = this.#count(to) + 1
+    this.#counts[from]--
+    this.#counts[to]++
     entry.state = to
     if (to === CLOSED) this.#entries.delete(entry)
   }
@@ -98,14 +94,15 @@ export class Inventory<T> {
   add(now: number): Entry<T> {
     const entry = new Entry<T>(++this.#lastId, this.generation, now, this.#multiplexed)
     this.#entries.add(entry)
-    this.#counts[CREATING] = this.creating + 1
+    this.#counts[CREATING]++
     return entry
   }
 
   /** Gives the entry to the holder of the lease; a multiplexed one stays available while it has room. */
   lend(entry: Entry<T>, lease: Lease<T>, now: number): void {
     this.available.remove(entry)
-    if (entry.leases === 0) this.move(entry, LEASED)
+    // One that passes from hand to hand is leased already.
+    if (entry.state !== LEASED) this.move(entry, LEASED)
     this.#leases++
     entry.take(lease, now)
     if (this.#multiplexed && entry.leases < this.#context.options.maxLeasesPerResource) this.available.add(entry)
@@ -145,6 +142,17 @@ export class Inventory<T> {
   /** Whether the entry may be handed out, as far as is known. */
   sound(entry: Entry<T>, now: number): boolean {
     return !entry.broken && entry.generation === this.generation && entry.expiresAt > now
+  }
+
+  /** Sound, and no check is due. */
+  ready(entry: Entry<T>, now: number): boolean {
+    return (
+      !entry.broken &&
+      entry.generation === this.generation &&
+      entry.expiresAt > now &&
+      now - entry.provenAt <= this.#validateAfterMillis &&
+      entry.provenAt >= this.suspectSince
+    )
   }
 
   /** Why the entry must not be handed out any more. */

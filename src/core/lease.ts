@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { LeaseReleasedError } from './errors.ts'
 import type { Scope } from './nesting.ts'
+import type { Request } from './request.ts'
 
 /** What a lease is of. */
 export interface Slot<T> {
@@ -28,7 +29,7 @@ export interface Holder<T> {
 }
 
 interface LeaseAccess {
-  create<T>(lender: Lender<T>, slot: Slot<T>, label: string | undefined, stack: Error | undefined): Lease<T>
+  create<T>(lender: Lender<T>, slot: Slot<T>, request: Request | undefined): Lease<T>
   holder<T>(lease: Lease<T>): Holder<T>
   enterScope<T>(lease: Lease<T>, scope: Scope): void
   takeAway<T>(lease: Lease<T>, why: Error): void
@@ -36,6 +37,14 @@ interface LeaseAccess {
 
 /** The pool's own door to a lease: nobody else can make one, end one, or look into one. */
 export let leaseAccess: LeaseAccess
+
+/** What may happen to a lease while it is out. */
+class Circumstances {
+  scope: Scope | undefined = undefined
+  leakReported = false
+  abort: AbortController | undefined = undefined
+  takenAway: Error | undefined = undefined
+}
 
 /**
  * The right to use one resource, until `release()`, `destroy()` or the end of a `using` block. It ends once: a second
@@ -45,19 +54,14 @@ export class Lease<T> {
   readonly #lender: Lender<T>
   /** Undefined once the lease is over. */
   #slot: Slot<T> | undefined
-  readonly #label: string | undefined
-  /** Its text is made only when somebody reads it. */
-  readonly #stack: Error | undefined
-  #scope: Scope | undefined = undefined
-  #leakReported = false
-  #abort: AbortController | undefined = undefined
-  #takenAway: Error | undefined = undefined
+  readonly #request: Request | undefined
+  /** Most leases come and go without any. */
+  #circumstances: Circumstances | undefined = undefined
 
-  private constructor(lender: Lender<T>, slot: Slot<T>, label: string | undefined, stack: Error | undefined) {
+  private constructor(lender: Lender<T>, slot: Slot<T>, request: Request | undefined) {
     this.#lender = lender
     this.#slot = slot
-    this.#label = label
-    this.#stack = stack
+    this.#request = request
   }
 
   static {
@@ -67,34 +71,34 @@ export class Lease<T> {
         this.#lease = lease
       }
       get label(): string | undefined {
-        return this.#lease.#label
+        return this.#lease.#request?.label
       }
       get scope(): Scope | undefined {
-        return this.#lease.#scope
+        return this.#lease.#circumstances?.scope
       }
       get stack(): string | undefined {
-        return this.#lease.#stack?.stack
+        return this.#lease.#request?.stack?.stack
       }
       get leakReported(): boolean {
-        return this.#lease.#leakReported
+        return this.#lease.#circumstances?.leakReported ?? false
       }
       set leakReported(reported: boolean) {
-        this.#lease.#leakReported = reported
+        this.#lease.#mutable.leakReported = reported
       }
       lease(): Lease<T> {
         return this.#lease
       }
     }
     leaseAccess = {
-      create: (lender, slot, label, stack) => new Lease(lender, slot, label, stack),
+      create: (lender, slot, request) => new Lease(lender, slot, request),
       holder: (lease) => new LeaseHolder(lease),
       enterScope(lease, scope) {
-        lease.#scope = scope
+        lease.#mutable.scope = scope
       },
       takeAway(lease, why) {
         lease.#slot = undefined
-        lease.#takenAway = why
-        lease.#abort?.abort(why)
+        lease.#mutable.takenAway = why
+        lease.#mutable.abort?.abort(why)
       },
     }
   }
@@ -116,9 +120,10 @@ export class Lease<T> {
 
   /** Aborts when the resource is taken away: held longer than `maxUseMillis`, interrupted, or the pool closed. */
   get signal(): AbortSignal {
-    this.#abort ??= new AbortController()
-    if (this.#takenAway !== undefined) this.#abort.abort(this.#takenAway)
-    return this.#abort.signal
+    const { takenAway } = this.#mutable
+    const abort = (this.#mutable.abort ??= new AbortController())
+    if (takenAway !== undefined) abort.abort(takenAway)
+    return abort.signal
   }
 
   /**
@@ -155,9 +160,13 @@ export class Lease<T> {
     return `Lease { pool: '${this.#lender.name}', ${this.#slot === undefined ? 'over' : `resource: ${this.#slot.id}`} }`
   }
 
+  get #mutable(): Circumstances {
+    return (this.#circumstances ??= new Circumstances())
+  }
+
   #over(attempt: string): LeaseReleasedError {
-    const label = this.#label === undefined ? '' : ` "${this.#label}"`
-    const why = this.#takenAway === undefined ? 'it was released before' : this.#takenAway.message
+    const label = this.#request?.label === undefined ? '' : ` "${this.#request.label}"`
+    const why = this.#circumstances?.takenAway?.message ?? 'it was released before'
     return new LeaseReleasedError(
       this.#lender.name,
       `pool "${this.#lender.name}": a lease${label} was ${attempt}: ${why}`,

@@ -20,23 +20,28 @@ export type EntryState = 0 | 1 | 2 | 3 | 4 | 5 | 6
 
 const ENTRY_STATE_NAMES = ['creating', 'idle', 'leased', 'maintaining', 'closing', 'closed', 'zombie'] as const
 
-const bits = (...states: EntryState[]): number => states.reduce((mask: number, state) => mask | (1 << state), 0)
+const LEGAL_ENTRY_MOVES: Readonly<Record<EntryState, readonly EntryState[]>> = {
+  [CREATING]: [IDLE, MAINTAINING, CLOSING, CLOSED, ZOMBIE],
+  [IDLE]: [LEASED, MAINTAINING, CLOSING],
+  [LEASED]: [IDLE, MAINTAINING, CLOSING],
+  [MAINTAINING]: [IDLE, CLOSING],
+  [CLOSING]: [CLOSED],
+  [CLOSED]: [],
+  [ZOMBIE]: [CLOSING, CLOSED],
+}
 
-const LEGAL_ENTRY_MOVES: readonly number[] = [
-  /* creating    */ bits(IDLE, MAINTAINING, CLOSING, CLOSED, ZOMBIE),
-  /* idle        */ bits(LEASED, MAINTAINING, CLOSING),
-  /* leased      */ bits(IDLE, MAINTAINING, CLOSING),
-  /* maintaining */ bits(IDLE, CLOSING),
-  /* closing     */ bits(CLOSED),
-  /* closed      */ 0,
-  /* zombie      */ bits(CLOSING, CLOSED),
-]
+const STATES = ENTRY_STATE_NAMES.length
+const isLegal = new Uint8Array(STATES * STATES)
+for (const [from, tos] of Object.entries(LEGAL_ENTRY_MOVES))
+  for (const to of tos) isLegal[Number(from) * STATES + to] = 1
 
 /** Throws when a resource may not go from one state to the other: that is a bug of the pool. */
 export function assertEntryMove(from: EntryState, to: EntryState): void {
-  if (((LEGAL_ENTRY_MOVES[from] ?? 0) & (1 << to)) === 0) {
-    throw new Error(`bug: a resource cannot go from ${ENTRY_STATE_NAMES[from]} to ${ENTRY_STATE_NAMES[to]}`)
-  }
+  if (isLegal[from * STATES + to] !== 1) illegalEntryMove(from, to)
+}
+
+function illegalEntryMove(from: EntryState, to: EntryState): never {
+  throw new Error(`bug: a resource cannot go from ${ENTRY_STATE_NAMES[from]} to ${ENTRY_STATE_NAMES[to]}`)
 }
 
 export function entryStateName(state: EntryState): (typeof ENTRY_STATE_NAMES)[number] {

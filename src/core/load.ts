@@ -12,16 +12,22 @@ export class Load {
   readonly waitTimes = new Histogram()
   readonly #recent = new Float64Array(SAMPLES)
   #recorded = 0
-  /** EWMA, weight 0.1, in milliseconds; unknown before the first release. */
-  meanUseMillis: number | undefined = undefined
+  // A field that is always a number is updated in place; one that may be undefined allocates each time.
+  #meanUseMillis = NaN
   #medianAt = -1
   #median = 0
 
   record(useMillis: number): void {
-    this.useTimes.record(useMillis)
+    if (useMillis > 0) this.useTimes.record(useMillis)
+    else this.useTimes.zeros++
     this.#recent[this.#recorded++ & (SAMPLES - 1)] = useMillis
-    this.meanUseMillis =
-      this.meanUseMillis === undefined ? useMillis : this.meanUseMillis + 0.1 * (useMillis - this.meanUseMillis)
+    if (this.#recorded === 1) this.#meanUseMillis = useMillis
+    else this.#meanUseMillis += 0.1 * (useMillis - this.#meanUseMillis)
+  }
+
+  /** EWMA, weight 0.1, in milliseconds; unknown before the first release. */
+  get meanUseMillis(): number | undefined {
+    return this.#recorded === 0 ? undefined : this.#meanUseMillis
   }
 
   /** The median of the last 128 use times, in milliseconds; unknown before the 20th. */

@@ -1,5 +1,5 @@
 import type { PoolContext } from './context.ts'
-import { Deadline } from './deadlines.ts'
+import { Alarm } from './deadlines.ts'
 import type { Entry } from './entry.ts'
 import { Histogram } from './histogram.ts'
 import type { Inventory } from './inventory.ts'
@@ -28,18 +28,6 @@ export interface OpenerHost<T> {
   readonly meanUseMillis: number | undefined
 }
 
-/** Calls back when there may be something to open although nothing has happened. */
-class Alarm extends Deadline {
-  readonly #ring: () => void
-  constructor(dueAt: number, ring: () => void) {
-    super(dueAt)
-    this.#ring = ring
-  }
-  override expire(): void {
-    this.#ring()
-  }
-}
-
 /** Decides how many resources to open, and opens them. No waiter is bound to the create that it caused. */
 export class Opener<T> {
   readonly #context: PoolContext<T>
@@ -50,6 +38,7 @@ export class Opener<T> {
   readonly createTimes = new Histogram()
   /** Gives up a create that is under way. */
   readonly #cancels = new Map<Entry<T>, () => void>()
+  /** Rings when there may be something to open although nothing has happened. */
   #alarm: Alarm | undefined
   /** Whether `min` and `minIdle` are filled: from the first use on, so that making a pool opens nothing. */
   started = false
@@ -304,7 +293,7 @@ export class Opener<T> {
       this.stop()
       this.#context.changed()
     })
-    this.#context.deadlines.add(this.#alarm, false)
+    this.#context.deadlines.add(this.#alarm)
   }
 
   /** Stops looking by itself; for a closed pool. */

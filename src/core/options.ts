@@ -33,7 +33,10 @@ export interface PoolOptions<T = unknown> {
   maxWaiting?: number | undefined
   /** The most leases on one resource at a time; above 1 for multiplexed protocols. @defaultValue 1 */
   maxLeasesPerResource?: number | undefined
-  /** How long `acquire` waits, all steps together. `0` takes only what is idle now. @defaultValue 5_000 */
+  /**
+   * How long `acquire` waits, all steps together, from the end of the turn of the event loop in which it was called. `0`
+   * takes only what is idle now. @defaultValue 5_000
+   */
   acquireTimeoutMillis?: number | undefined
   /** How long one create may take, the `onCreate` hook not included. @defaultValue 10_000 */
   createTimeoutMillis?: number | undefined

@@ -28,7 +28,8 @@ export class Passage<T> {
   readonly #host: PassageHost<T>
   // What the hot path asks.
   readonly #resets: boolean
-  readonly #prepares: boolean
+  /** A hook runs before every hand-out. */
+  readonly prepares: boolean
   /** No hook runs on release. */
   readonly #unhooked: boolean
 
@@ -38,7 +39,7 @@ export class Passage<T> {
     this.#suspicion = suspicion
     this.#host = host
     this.#resets = context.factory.reset !== undefined
-    this.#prepares = context.options.hooks?.beforeAcquire !== undefined
+    this.prepares = context.options.hooks?.beforeAcquire !== undefined
     this.#unhooked = context.options.hooks?.afterRelease === undefined
   }
 
@@ -49,7 +50,7 @@ export class Passage<T> {
 
   /** Whether `beforeAcquire` still has to run for the next hand-out of the entry. */
   needsPreparing(entry: Entry<T>): boolean {
-    return this.#prepares && !entry.prepared && entry.leases === 0
+    return this.prepares && !entry.prepared && entry.leases === 0
   }
 
   prepare(entry: Entry<T>): void {

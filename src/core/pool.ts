@@ -12,6 +12,7 @@ import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from './ma
 import { currentScope, runInScope, Scope } from './nesting.ts'
 import { checkOption } from './option-check.ts'
 import { POOL_OPTION_RULES, resolveOptions, type PoolOptions } from './options.ts'
+import type { Request } from './request.ts'
 import { snapshot, type PoolStats } from './stats.ts'
 
 /** The engine of a pool, for the parts of this package that adapt, measure and test it. No public door exports it. */
@@ -82,38 +83,39 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
    * event loop after its deadline, plus one extension of at most 1 s where the event loop stalled.
    */
   acquire(options?: AcquireOptions): Promise<Lease<T>> {
-    const engine = this.#engine
-    engine.counters.requested++
-    if (options === undefined && this.#plain && !engine.events.topics.acquireStarted.heard) {
-      const lease = engine.lendNow(undefined, undefined)
-      if (lease !== undefined) {
-        if (engine.events.pending) engine.events.flush()
-        return Promise.resolve(lease)
-      }
-      if (engine.state === 'open') {
-        return engine.wait(engine.options.acquireTimeoutMillis, 0, undefined, undefined, currentScope(), undefined)
-      }
+    if (options === undefined && this.#plain) {
+      const lease = this.#engine.lendAtOnce()
+      return lease === undefined ? this.#acquirePlainly() : Promise.resolve(lease)
     }
     return this.#acquireWith(options ?? {})
   }
 
+  /** For whoever wants nothing but a resource, which is not there at once. */
+  #acquirePlainly(): Promise<Lease<T>> {
+    const engine = this.#engine
+    if (engine.state !== 'open' || !engine.events.quiet || engine.inventory.available.size > 0)
+      return this.#acquireWith({})
+    engine.counters.requested++
+    const scope = currentScope()
+    const request = scope && { label: undefined, stack: undefined, scope, signal: undefined }
+    return engine.wait(engine.options.acquireTimeoutMillis, 0, request)
+  }
+
   #acquireWith(options: AcquireOptions): Promise<Lease<T>> {
     const engine = this.#engine
+    engine.counters.requested++
     const { signal, timeoutMillis = engine.options.acquireTimeoutMillis, priority = 0 } = options
     let label: string | undefined
     let lease: Lease<T> | undefined
     try {
-      label = this.#label(options)
+      const request = this.#request(options)
+      label = request.label
       if (engine.events.heard('acquireStarted')) engine.events.queue('acquireStarted', { pool: this.name, label })
       this.#check(timeoutMillis, priority)
       if (signal?.aborted !== true) {
         if (this.state === 'closing' || this.state === 'closed') throw closedError(this.name)
-        const stack = this.#stack()
-        lease = engine.lendNow(label, stack)
-        if (lease === undefined && timeoutMillis > 0) {
-          const scope = currentScope()
-          return engine.wait(timeoutMillis, priority, label, stack, scope, signal)
-        }
+        lease = engine.lendNow(request)
+        if (lease === undefined && timeoutMillis > 0) return engine.wait(timeoutMillis, priority, request)
       }
     } catch (error) {
       engine.room.refused('refused', label, error)
@@ -137,7 +139,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     const engine = this.#engine
     // Counted before anything can look; one that gets nothing has asked for nothing.
     engine.counters.requested++
-    const lease = engine.lendNow(this.#label({}), this.#stack())
+    const lease = engine.lendNow(this.#request({}))
     if (lease === undefined) engine.counters.requested--
     if (engine.events.pending) engine.events.flush()
     return lease
@@ -240,12 +242,13 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     }
   }
 
-  #label(options: AcquireOptions): string | undefined {
-    const { label } = this.#engine.options
-    return options.label ?? (typeof label === 'function' ? label() : label)
-  }
-
-  #stack(): Error | undefined {
-    return this.#engine.options.trackStacks ? new Error('acquired') : undefined
+  #request({ label, signal }: AcquireOptions): Request {
+    const { label: usual, trackStacks } = this.#engine.options
+    return {
+      label: label ?? (typeof usual === 'function' ? usual() : usual),
+      stack: trackStacks ? new Error('acquired') : undefined,
+      scope: currentScope(),
+      signal,
+    }
   }
 }

@@ -54,7 +54,7 @@ export class Readiness<T> {
       expired.reject(this.#timeoutError(timeoutMillis))
     })
     this.#awaiters.add(awaiter)
-    deadlines.add(awaiter, false)
+    deadlines.add(awaiter)
     this.#opener.started = true
     this.#opener.wantedReady = this.#wanted()
     this.#context.changed()

@@ -79,12 +79,9 @@ export class Recall<T> {
 
   /** Ends idle resources above `max`, coldest first. */
   surplus(max: number): void {
-    const { available } = this.#inventory
-    let entry = available.coldest()
-    while (entry !== undefined && this.#inventory.alive > max) {
-      const warmer = available.warmer(entry)
-      this.#inventory.destroy(entry, 'surplus')
-      entry = warmer
+    for (const entry of this.#inventory.available.coldestFirst()) {
+      if (this.#inventory.alive <= max) break
+      if (entry.listed) this.#inventory.destroy(entry, 'surplus')
     }
   }
 }

@@ -100,7 +100,7 @@ export function bounded<T, R>(
   late?: (outcome: Outcome<R>) => void,
 ): () => void {
   const step = new Step<R>(context, name, limitMillis, done, late)
-  context.deadlines.add(step, false)
+  context.deadlines.add(step)
   try {
     const result = context.detached(() => call(step))
     if (isPromiseLike(result)) {

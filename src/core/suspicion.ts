@@ -102,7 +102,7 @@ export class Suspicion<T> {
 
   /** Validates the coldest idle resource; false when that fails or takes longer. True where nothing can be validated. */
   probe(timeoutMillis: number): Promise<boolean> {
-    const entry = this.#inventory.available.coldest()
+    const [entry] = this.#inventory.available.coldestFirst()
     if (entry?.state !== IDLE || this.#context.factory.validate === undefined) return Promise.resolve(true)
     return new Promise((resolve) => {
       const timer = this.#context.clock.setTimer(() => resolve(false), timeoutMillis)

@@ -38,7 +38,6 @@ export class Upkeep<T> {
   readonly #suspicion: Suspicion<T>
   readonly #host: UpkeepHost<T>
   readonly #roundMillis: number
-  readonly #watchesLeases: boolean
   readonly #abandonment: Abandonment<T> | undefined
   readonly #idleSamples: number[] = []
   #timer: Timer | undefined
@@ -64,7 +63,6 @@ export class Upkeep<T> {
     this.#suspicion = suspicion
     this.#host = host
     this.#roundMillis = roundMillis(context)
-    this.#watchesLeases = context.options.leakThresholdMillis !== Infinity || context.options.reclaimAbandoned
     if (context.options.reclaimAbandoned) {
       this.#abandonment = new Abandonment(({ entry, holder, since }) => {
         if (!entry.holdings().some((each) => each.holder === holder)) return
@@ -88,17 +86,12 @@ export class Upkeep<T> {
     this.overdueAt = Infinity
   }
 
-  /** Whether anything is to be done when a lease comes back. */
-  get watchesLeases(): boolean {
-    return this.#watchesLeases
-  }
-
   /** A lease was taken away: it needs no watching any more. */
   forget(lease: Lease<T>): void {
     this.#abandonment?.forget(lease)
   }
 
-  /** A lease came back: it needs no watching any more. One that was reported as a leak is told to have come back late. */
+  /** An inspected lease came back: it needs no watching any more. One that was reported as a leak came back late. */
   returned(entry: Entry<T>, lease: Lease<T>, since: number): void {
     this.forget(lease)
     if (this.#context.options.leakThresholdMillis === Infinity) return
@@ -181,13 +174,12 @@ export class Upkeep<T> {
     if (options.idleTimeoutMillis === Infinity) return
     const fifo = options.order === 'fifo'
     let surplus = fifo ? this.#medianIdle(now) : Infinity
-    const { available } = this.#inventory
-    for (let entry = available.coldest(); entry !== undefined && surplus > 0; surplus--) {
-      const warmer = available.warmer(entry)
+    for (const entry of this.#inventory.available.coldestFirst()) {
+      if (surplus-- <= 0) break
+      if (!entry.listed) continue
       if (this.#inventory.alive <= sizes.min || this.#inventory.idle <= sizes.minIdle) break
       if (!fifo && now - entry.idleSince < options.idleTimeoutMillis) break
       this.#inventory.destroy(entry, 'idle')
-      entry = warmer
     }
   }
 
@@ -206,23 +198,18 @@ export class Upkeep<T> {
     const { factory, options, sizes } = this.#context
     if (factory.validate === undefined || options.keepAliveMillis === Infinity || this.#keepAliveRunning) return
     if (this.#inventory.alive > sizes.min && this.#inventory.idle > sizes.minIdle) return
-    for (
-      let entry = this.#inventory.available.coldest();
-      entry !== undefined;
-      entry = this.#inventory.available.warmer(entry)
-    ) {
+    for (const entry of this.#inventory.available.coldestFirst()) {
       if (entry.keepAliveAt < entry.provenAt || entry.keepAliveAt === Infinity) {
         entry.keepAliveAt = entry.provenAt + options.keepAliveMillis * (0.8 + 0.4 * options.random())
       }
       if (entry.keepAliveAt > now) continue
       entry.keepAliveAt = Infinity
       this.#keepAliveRunning = true
-      const kept = entry
       this.#suspicion.check(
-        kept,
+        entry,
         (failure) => {
           this.#keepAliveRunning = false
-          if (failure !== undefined) this.#suspicion.noteFailure(kept, failure)
+          if (failure !== undefined) this.#suspicion.noteFailure(entry, failure)
         },
         true,
       )
@@ -235,6 +222,7 @@ export class Upkeep<T> {
     if (leakThresholdMillis === Infinity && maxUseMillis === Infinity && this.#abandonment === undefined) return
     for (const entry of this.#inventory.entries()) {
       if (entry.state !== LEASED) continue
+      entry.inspected = true
       for (const { holder, since, watched } of entry.holdings()) {
         const heldMillis = now - since
         if (heldMillis >= leakThresholdMillis && !holder.leakReported && !this.#isHeldOnPurpose(entry)) {

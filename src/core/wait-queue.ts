@@ -8,6 +8,8 @@ class PriorityClass<T> {
   readonly priority: number
   first: Waiter<T> | undefined
   last: Waiter<T> | undefined
+  /** How often a higher priority was served before the first of this one. */
+  passedOver = 0
 
   constructor(priority: number) {
     this.priority = priority
@@ -27,7 +29,7 @@ export class WaitQueue<T> {
   /** Who is served next. */
   peek(): Waiter<T> | undefined {
     if (this.#classes.length <= 1) return this.#classes[0]?.first
-    const patient = this.#classes.findLast((each) => (each.first?.passedOver ?? 0) >= PATIENCE)
+    const patient = this.#classes.findLast((each) => each.first !== undefined && each.passedOver >= PATIENCE)
     return (patient ?? this.#classes.find((each) => each.first !== undefined))?.first
   }
 
@@ -42,8 +44,12 @@ export class WaitQueue<T> {
 
   remove(waiter: Waiter<T>): void {
     const from = this.#classFor(waiter.priority)
-    if (waiter.before === undefined) from.first = waiter.behind
-    else waiter.before.behind = waiter.behind
+    if (waiter.before === undefined) {
+      from.first = waiter.behind
+      from.passedOver = 0
+    } else {
+      waiter.before.behind = waiter.behind
+    }
     if (waiter.behind === undefined) from.last = waiter.before
     else waiter.behind.before = waiter.before
     waiter.before = undefined
@@ -56,8 +62,17 @@ export class WaitQueue<T> {
   servedBefore(waiter: Waiter<T>): void {
     if (this.#classes.length <= 1) return
     for (const each of this.#classes) {
-      if (each.priority < waiter.priority && each.first !== undefined) each.first.passedOver++
+      if (each.priority < waiter.priority && each.first !== undefined) each.passedOver++
     }
+  }
+
+  /** Those whose time has not begun, in order of arrival within a priority. */
+  newcomers(): Waiter<T>[] {
+    return this.#classes.flatMap(({ last }) => {
+      const newcomers: Waiter<T>[] = []
+      for (let each = last; each?.runs === false; each = each.before) newcomers.push(each)
+      return newcomers.reverse()
+    })
   }
 
   /** Who has waited longest. */
@@ -76,8 +91,11 @@ export class WaitQueue<T> {
   }
 
   #classFor(priority: number): PriorityClass<T> {
-    const [top] = this.#classes
-    if (top?.priority === priority) return top
+    const top = this.#classes[0]
+    return top?.priority === priority ? top : this.#findClass(priority)
+  }
+
+  #findClass(priority: number): PriorityClass<T> {
     let index = this.#classes.findIndex((each) => each.priority <= priority)
     if (index < 0) index = this.#classes.length
     const found = this.#classes[index]

@@ -1,6 +1,6 @@
 import { Deadline } from './deadlines.ts'
 import type { Lease } from './lease.ts'
-import type { Scope } from './nesting.ts'
+import type { Request } from './request.ts'
 
 /** Who is told when a waiter ends by itself. */
 export interface WaiterHost<T> {
@@ -9,54 +9,60 @@ export interface WaiterHost<T> {
 }
 
 /** Of a method's type, so that a `Pool<Socket>` is a `Pool<unknown>` to whoever only watches it. */
-interface Resolve<T> {
+interface Settle<T> {
   resolve(lease: Lease<T>): void
+  reject(error: unknown): void
+}
+
+const forget = (): void => undefined
+// One executor for all promises: one for each would cost each waiter a closure and its context. What it leaves here is
+// taken at once, and not kept: it would keep the promise, and the lease in it, from being collected.
+let newResolve: (value: never) => void = forget
+let newReject: (error: unknown) => void = forget
+const remember = (resolve: typeof newResolve, reject: typeof newReject): void => {
+  newResolve = resolve
+  newReject = reject
 }
 
 /** One acquire that waits. It settles once: with a lease, or with an error. */
 export class Waiter<T> extends Deadline {
   readonly queuedAt: number
+  readonly timeoutMillis: number
   readonly priority: number
-  readonly label: string | undefined
-  readonly stack: Error | undefined
-  /** The `use` callback that waits here, if it is one. */
-  readonly scope: Scope | undefined
+  readonly request: Request | undefined
   readonly promise: Promise<Lease<T>>
-  /** How often a higher priority was served before this one while it was first of its own. */
-  passedOver = 0
 
   // Links of the wait queue, which alone touches them.
   before: Waiter<T> | undefined = undefined
   behind: Waiter<T> | undefined = undefined
 
   readonly #host: WaiterHost<T>
-  readonly #signal: AbortSignal | undefined
-  #resolve!: Resolve<T>['resolve']
-  #reject!: (error: unknown) => void
+  readonly #resolve: Settle<T>['resolve']
+  readonly #reject: Settle<T>['reject']
 
+  /** Its time begins later: it is not due before {@link begin}. */
   constructor(
     host: WaiterHost<T>,
-    now: number,
+    queuedAt: number,
     timeoutMillis: number,
     priority: number,
-    label: string | undefined,
-    stack: Error | undefined,
-    scope: Scope | undefined,
-    signal: AbortSignal | undefined,
+    request: Request | undefined,
   ) {
-    super(now + timeoutMillis)
-    this.#host = host
-    this.queuedAt = now
+    super(Infinity)
+    this.queuedAt = queuedAt
+    this.timeoutMillis = timeoutMillis
     this.priority = priority
-    this.label = label
-    this.stack = stack
-    this.scope = scope
-    this.#signal = signal
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    if (signal !== undefined) signal.addEventListener('abort', this)
+    this.request = request
+    this.promise = new Promise(remember)
+    this.#host = host
+    this.#resolve = newResolve
+    this.#reject = newReject
+    newResolve = newReject = forget
+    request?.signal?.addEventListener('abort', this)
+  }
+
+  begin(now: number): void {
+    this.dueAt = now + this.timeoutMillis
   }
 
   override get awaited(): boolean {
@@ -65,7 +71,7 @@ export class Waiter<T> extends Deadline {
 
   /** The waiter itself listens to the signal, which saves a closure. */
   handleEvent(): void {
-    this.#host.waiterAborted(this, this.#signal?.reason)
+    this.#host.waiterAborted(this, this.request?.signal?.reason)
   }
 
   override expire(): void {
@@ -73,12 +79,12 @@ export class Waiter<T> extends Deadline {
   }
 
   resolve(lease: Lease<T>): void {
-    if (this.#signal !== undefined) this.#signal.removeEventListener('abort', this)
+    this.request?.signal?.removeEventListener('abort', this)
     this.#resolve(lease)
   }
 
   reject(error: unknown): void {
-    if (this.#signal !== undefined) this.#signal.removeEventListener('abort', this)
+    this.request?.signal?.removeEventListener('abort', this)
     this.#reject(error)
   }
 }

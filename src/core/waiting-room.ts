@@ -1,11 +1,13 @@
 import type { PoolContext } from './context.ts'
-import { Deadline } from './deadlines.ts'
+import { Alarm } from './deadlines.ts'
 import { AcquireTimeoutError, DeadlockError, OverloadedError } from './errors.ts'
 import type { Inventory } from './inventory.ts'
+import type { Lease } from './lease.ts'
 import { LEASED, type PoolState } from './lifecycle.ts'
 import { ControlledDelay, type Load } from './load.ts'
 import { countWaiting, enclosingScope, type Scope } from './nesting.ts'
 import type { Recovery } from './recovery.ts'
+import type { Request } from './request.ts'
 import {
   formatMillis,
   leaseInfo,
@@ -24,18 +26,6 @@ export type AcquireFailure = 'timeout' | 'aborted' | 'refused' | 'failed'
 /** A lease is stuck when it is out longer than this many median use times. */
 const STUCK_USE_TIMES = 10
 
-/** Sheds who waited too long although nothing is released. */
-class SheddingAlarm extends Deadline {
-  readonly #ring: () => void
-  constructor(dueAt: number, ring: () => void) {
-    super(dueAt)
-    this.#ring = ring
-  }
-  override expire(): void {
-    this.#ring()
-  }
-}
-
 /** Where callers wait: who is let in, who is next, and how those end who get nothing. */
 export class WaitingRoom<T> implements WaiterHost<T> {
   readonly #context: PoolContext<T>
@@ -45,7 +35,9 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   readonly #load: Load
   readonly #status: Status
   readonly #controlledDelay: ControlledDelay | undefined
-  #sheddingAlarm: SheddingAlarm | undefined
+  /** Sheds who waited too long although nothing is released. */
+  #sheddingAlarm: Alarm | undefined
+  #beginsAfterTurn = false
   #warned = false
   /** One report serves all who run into their deadline at the same instant. */
   #report: { readonly at: number; readonly state: PoolState; readonly report: AcquireReport } | undefined
@@ -68,27 +60,41 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   }
 
   /**
-   * Queues a caller. In a certain deadlock with `nested: 'throw'`, its promise is rejected already.
+   * Queues a caller. In a certain deadlock with `nested: 'throw'`, the promise is rejected already.
    * @throws {OverloadedError} when it is not let in
    */
-  enter(
-    timeoutMillis: number,
-    priority: number,
-    label: string | undefined,
-    stack: Error | undefined,
-    scope: Scope | undefined,
-    signal: AbortSignal | undefined,
-  ): Waiter<T> {
-    const { clock, options, deadlines } = this.#context
-    const now = clock.now()
+  enter(timeoutMillis: number, priority: number, request: Request | undefined): Promise<Lease<T>> {
+    const { clock, options } = this.#context
+    const now = clock.turnNow()
     if (this.#queue.size >= options.maxWaiting) this.#makeRoom(priority)
     if (options.admission === 'deadline') this.#admitByDeadline(timeoutMillis, now)
-    const waiter = new Waiter<T>(this, now, timeoutMillis, priority, label, stack, scope, signal)
+    const waiter = new Waiter<T>(this, now, timeoutMillis, priority, request)
     this.#queue.push(waiter)
-    deadlines.add(waiter, timeoutMillis === options.acquireTimeoutMillis)
-    if (scope !== undefined) this.#enterNested(waiter, scope)
+    if (!this.#beginsAfterTurn) this.#beginAfterTurn()
+    if (request?.scope !== undefined) this.#enterNested(waiter, request.scope)
     if (this.#controlledDelay !== undefined) this.#watchDelay(now)
-    return waiter
+    return waiter.promise
+  }
+
+  /**
+   * The time of a waiter begins when the turn of the event loop ends in which it came: one reading of the clock for all
+   * who come together, and none at all for those who are served at once.
+   */
+  #beginAfterTurn(): void {
+    const { clock, detached } = this.#context
+    this.#beginsAfterTurn = true
+    detached(() => clock.afterTurn(() => this.#begin()))
+  }
+
+  #begin(): void {
+    const { clock, deadlines, options } = this.#context
+    this.#beginsAfterTurn = false
+    const now = clock.now()
+    for (const waiter of this.#queue.newcomers()) {
+      waiter.begin(now)
+      if (waiter.timeoutMillis === options.acquireTimeoutMillis && waiter.dueAt < Infinity) deadlines.addInOrder(waiter)
+      else deadlines.add(waiter)
+    }
   }
 
   /** The first live waiter; who is past the deadline, or shed, is settled on the way. */
@@ -116,7 +122,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   /** Ends a waiter without a lease. */
   fail(waiter: Waiter<T>, reason: AcquireFailure, error: unknown): void {
     this.#takeOut(waiter)
-    this.#count(reason, waiter.label, this.#context.clock.turnNow() - waiter.queuedAt, error)
+    this.#count(reason, waiter.request?.label, this.#context.clock.turnNow() - waiter.queuedAt, error)
     waiter.reject(error)
   }
 
@@ -181,7 +187,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   #takeOut(waiter: Waiter<T>): void {
     this.#queue.remove(waiter)
     this.#context.deadlines.remove(waiter)
-    if (waiter.scope !== undefined) countWaiting(waiter.scope, -1)
+    if (waiter.request?.scope !== undefined) countWaiting(waiter.request.scope, -1)
   }
 
   #count(reason: AcquireFailure, label: string | undefined, durationMillis: number, error: unknown): void {
@@ -249,7 +255,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     const { deadlines, clock } = this.#context
     const delay = this.#controlledDelay
     if (delay === undefined || this.#sheddingAlarm !== undefined) return
-    this.#sheddingAlarm = new SheddingAlarm(now + delay.targetMillis, () => {
+    this.#sheddingAlarm = new Alarm(now + delay.targetMillis, () => {
       this.#sheddingAlarm = undefined
       const then = clock.now()
       const first = this.#queue.peek()
@@ -258,7 +264,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
       this.next(then)
       if (this.#queue.size > 0) this.#watchDelay(then)
     })
-    deadlines.add(this.#sheddingAlarm, false)
+    deadlines.add(this.#sheddingAlarm)
   }
 
   #enterNested(waiter: Waiter<T>, scope: Scope): void {
@@ -278,12 +284,12 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   }
 
   /** An event each time, and a warning of the process once where nobody listens. */
-  #warnOfNesting({ label }: Waiter<T>, holder: LeaseInfo | undefined): void {
+  #warnOfNesting({ request }: Waiter<T>, holder: LeaseInfo | undefined): void {
     const { events, options } = this.#context
     if (events.heard('nested')) {
       events.queue('nested', {
         pool: options.name,
-        label,
+        label: request?.label,
         holder: holder ?? { label: undefined, heldMillis: 0, stack: undefined },
       })
     } else if (!this.#warned) {
