@@ -7,6 +7,8 @@ export default defineConfig({
   resolve: {
     // Tests run on the sources; what users install is checked by the packed-package tests.
     alias: [
+      // The lowest driver that is supported, in the matrix of versions.
+      ...(process.env['MILLPOND_TEST_PG'] === 'lowest' ? [{ find: /^pg$/, replacement: 'pg-lowest' }] : []),
       { find: /^millpond$/, replacement: source('index.ts') },
       { find: /^millpond\/pg$/, replacement: source('adapters/pg/index.ts') },
       { find: /^millpond\/testing$/, replacement: source('testing/index.ts') },

@@ -1,5 +1,5 @@
 export { startPostgres, certificateOf, PostgresServer, type PostgresOptions } from './postgres.ts'
-export { POSTGRES_MAJORS, type PostgresMajor } from './postgres-binaries.ts'
+export { checkPostgres, POSTGRES_MAJORS, type PostgresMajor } from './postgres-binaries.ts'
 export { ServerView, type Backend } from './server-view.ts'
 export { startFaultProxy, FaultProxy, type Faults, type ProxiedConnection } from './fault-proxy.ts'
 export type { LaneFaults } from './proxy-lane.ts'

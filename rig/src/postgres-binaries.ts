@@ -5,7 +5,7 @@ import { dirname, join, parse } from 'node:path'
 import { isRoot, NOBODY } from './child.ts'
 
 export type PostgresMajor = 16 | 18
-export const POSTGRES_MAJORS: readonly PostgresMajor[] = [18, 16]
+export const POSTGRES_MAJORS = [18, 16] as const satisfies readonly PostgresMajor[]
 
 export interface PostgresBinaries {
   readonly initdb: string
@@ -40,23 +40,32 @@ function works(postgres: string, asNobody: boolean): boolean {
   }
 }
 
+function programsIn(folder: string): PostgresBinaries {
+  const suffix = process.platform === 'win32' ? '.exe' : ''
+  return { initdb: join(folder, 'bin', `initdb${suffix}`), postgres: join(folder, 'bin', `postgres${suffix}`) }
+}
+
+/**
+ * The programs that npm installed.
+ * @throws where there are none for this platform, or they do not run
+ */
+export function checkPostgres(major: PostgresMajor): PostgresBinaries {
+  const folder = packageFolder(major)
+  const found = programsIn(join(folder, 'native'))
+  if (!works(found.postgres, false)) healLinks(folder)
+  if (!works(found.postgres, false))
+    throw new Error(`PostgreSQL ${major} does not start from its npm package in ${dirname(folder)}`)
+  return found
+}
+
 /**
  * The programs of one major version. PostgreSQL refuses to run as root, so for root they must work as `nobody`; where
  * that user may not go (a checkout below a private home), they are copied into the server's own folder.
  */
 export function findPostgres(major: PostgresMajor, serverFolder: string): PostgresBinaries {
-  const folder = packageFolder(major)
-  const suffix = process.platform === 'win32' ? '.exe' : ''
-  const programs = (native: string): PostgresBinaries => ({
-    initdb: join(native, 'bin', `initdb${suffix}`),
-    postgres: join(native, 'bin', `postgres${suffix}`),
-  })
-  const found = programs(join(folder, 'native'))
-  if (!works(found.postgres, false)) healLinks(folder)
-  if (!works(found.postgres, false))
-    throw new Error(`PostgreSQL ${major} does not start from its npm package in ${dirname(folder)}`)
+  const found = checkPostgres(major)
   if (!isRoot || works(found.postgres, true)) return found
   const copy = join(serverFolder, 'native')
-  cpSync(join(folder, 'native'), copy, { recursive: true, verbatimSymlinks: true })
-  return programs(copy)
+  cpSync(join(packageFolder(major), 'native'), copy, { recursive: true, verbatimSymlinks: true })
+  return programsIn(copy)
 }

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { afterAll, beforeAll, it } from 'vitest'
 import type { DriverClient } from '../../src/adapters/pg/driver.ts'
 import { poolContract, viewContract } from 'millpond/testing'
-import { pidOf, poolOn, startServer } from '../support/pg.ts'
+import { describePostgres, pidOf, poolOn, startServer } from '../support/pg.ts'
 
 let rig: Awaited<ReturnType<typeof startServer>>
 beforeAll(async () => {
@@ -13,7 +13,7 @@ afterAll(async () => {
 
 poolContract<DriverClient>(
   'pgPool',
-  { describe, it },
+  { describe: describePostgres, it },
   {
     make: () => poolOn(rig.server, { max: 2 }).core,
     work: async (client) => {
@@ -29,7 +29,7 @@ poolContract<DriverClient>(
 
 viewContract(
   'pgPool',
-  { describe, it },
+  { describe: describePostgres, it },
   {
     make: () => poolOn(rig.server, { max: 2 }),
     touch: async (pool) => {

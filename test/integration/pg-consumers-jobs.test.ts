@@ -1,14 +1,14 @@
 import { Logger, makeWorkerUtils, run, runOnce, type LogFunctionFactory } from 'graphile-worker'
 import PgBoss from 'pg-boss'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { pgBossDb } from 'millpond/pg'
 import { waitFor } from '@millpond/rig'
 import { consumerRig } from '../support/consumers.ts'
-import { pidOf } from '../support/pg.ts'
+import { describePostgres, pidOf } from '../support/pg.ts'
 
 const rig = consumerRig()
 
-describe('pg-boss', () => {
+describePostgres('pg-boss', () => {
   it('runs scripts of several statements', async () => {
     const { executeSql } = pgBossDb(rig.pool)
     await executeSql("BEGIN; INSERT INTO items VALUES (1, 'boss'); ROLLBACK;")
@@ -41,7 +41,7 @@ describe('pg-boss', () => {
   })
 })
 
-describe('graphile-worker', () => {
+describePostgres('graphile-worker', () => {
   const lines: string[] = []
   const logFactory: LogFunctionFactory = () => (level, message) => {
     const name: string = level

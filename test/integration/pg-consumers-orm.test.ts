@@ -3,16 +3,16 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import { DataTypes, Sequelize, type Options, type Transaction } from 'sequelize'
 import { DataSource } from 'typeorm'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { pgDriver, sequelizePool } from 'millpond/pg'
 import { waitFor } from '@millpond/rig'
 import { consumerRig } from '../support/consumers.ts'
-import { poolOn, type TestPool } from '../support/pg.ts'
+import { describePostgres, poolOn, type TestPool } from '../support/pg.ts'
 
 /** Every library runs a transaction that inserts twice and fails: nothing may be left, and one backend has done it all. */
 const rig = consumerRig()
 
-describe('TypeORM', () => {
+describePostgres('TypeORM', () => {
   async function connected(defaults = {}): Promise<{ source: DataSource; made: TestPool }> {
     const source = new DataSource({
       type: 'postgres',
@@ -72,7 +72,7 @@ describe('TypeORM', () => {
   })
 })
 
-describe('Prisma’s adapter', () => {
+describePostgres('Prisma’s adapter', () => {
   const raw = (sql: string): { sql: string; args: never[]; argTypes: never[] } => ({ sql, args: [], argTypes: [] })
 
   it('takes the pool as it is, and rolls back', async () => {
@@ -118,7 +118,7 @@ describe('Prisma’s adapter', () => {
   })
 })
 
-describe('Sequelize', () => {
+describePostgres('Sequelize', () => {
   type Manager = { pool: unknown; getTypeParser(...args: unknown[]): (text: string) => unknown }
 
   async function connected(options: Options = {}): Promise<Sequelize> {

@@ -4,16 +4,16 @@ import { integer, pgTable, text } from 'drizzle-orm/pg-core'
 import knexModule, { type Knex } from 'knex'
 import { Kysely, PostgresDialect, sql, type PostgresDialectConfig } from 'kysely'
 import Cursor from 'pg-cursor'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { knexPool, kyselyPool, sequelizePool } from 'millpond/pg'
 import { sleep, waitFor } from '@millpond/rig'
 import { consumerRig } from '../support/consumers.ts'
-import { poolOn } from '../support/pg.ts'
+import { describePostgres, poolOn } from '../support/pg.ts'
 
 /** Every library runs a transaction that inserts twice and fails: nothing may be left, and one backend has done it all. */
 const rig = consumerRig()
 
-describe('Kysely', () => {
+describePostgres('Kysely', () => {
   interface Tables {
     items: { id: number; name: string }
   }
@@ -87,7 +87,7 @@ describe('Kysely', () => {
   })
 })
 
-describe('Drizzle', () => {
+describePostgres('Drizzle', () => {
   const items = pgTable('items', { id: integer().primaryKey(), name: text() })
 
   it('rolls back', async () => {
@@ -119,7 +119,7 @@ describe('Drizzle', () => {
   })
 })
 
-describe('Knex', () => {
+describePostgres('Knex', () => {
   const knexOn = (connectionPool: unknown): Knex => knexModule({ client: 'pg', connectionPool } as never)
 
   async function rollBack(knex: Knex): Promise<void> {
@@ -213,7 +213,7 @@ describe('Knex', () => {
   })
 })
 
-describe('a face', () => {
+describePostgres('a face', () => {
   it.each([
     ['Knex', () => knexPool(rig.pool)],
     ['Sequelize', () => sequelizePool(rig.pool)],

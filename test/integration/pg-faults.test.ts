@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { sleep, startFaultProxy, waitFor, type FaultProxy } from '@millpond/rig'
-import { pidOf, poolOn, startServer, watchUncaught, type TestPool } from '../support/pg.ts'
+import { describePostgres, pidOf, poolOn, startServer, watchUncaught, type TestPool } from '../support/pg.ts'
 
-describe('a pool whose server or network fails', () => {
+describePostgres('a pool whose server or network fails', () => {
   let rig: Awaited<ReturnType<typeof startServer>>
   let proxy: FaultProxy
   let pool: TestPool

@@ -1,16 +1,17 @@
 import { once } from 'node:events'
 import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { startPostgres, type PostgresServer } from '@millpond/rig'
 import { pgPool } from 'millpond/pg'
+import { describePostgres, postgresMajor } from '../support/pg.ts'
 
 /** Everyday programs made for `pg`: only the constructor's line is another. */
-describe('a program made for pg', () => {
+describePostgres('a program made for pg', () => {
   let server: PostgresServer
   let pool: pg.Pool
 
   beforeAll(async () => {
-    server = await startPostgres()
+    server = await startPostgres({ major: postgresMajor })
     await using setup = pgPool(pg, server.config)
     await setup.query(`CREATE TABLE users (id serial PRIMARY KEY, name text NOT NULL, email text UNIQUE NOT NULL);
       CREATE TABLE orders (id serial PRIMARY KEY, user_id int NOT NULL REFERENCES users, total numeric NOT NULL CHECK (total >= 0));`)

@@ -3,9 +3,9 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
 import { PoolError } from 'millpond'
-import { pidOf, poolOn, startServer, watchUncaught, type TestPool } from '../support/pg.ts'
+import { describePostgres, pidOf, poolOn, startServer, watchUncaught, type TestPool } from '../support/pg.ts'
 
-describe('a pool on PostgreSQL', () => {
+describePostgres('a pool on PostgreSQL', () => {
   let rig: Awaited<ReturnType<typeof startServer>>
   let pool: TestPool
 

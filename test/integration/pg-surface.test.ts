@@ -5,11 +5,11 @@ import Cursor from 'pg-cursor'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import QueryStream from 'pg-query-stream'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { pgDriver, pgPool } from 'millpond/pg'
-import { pidOf, poolOn, startServer, type TestPool } from '../support/pg.ts'
+import { describePostgres, pidOf, poolOn, startServer, type TestPool } from '../support/pg.ts'
 
-describe('a borrowed client', () => {
+describePostgres('a borrowed client', () => {
   let rig: Awaited<ReturnType<typeof startServer>>
   let pool: TestPool
   beforeAll(async () => {
@@ -172,7 +172,7 @@ describe('a borrowed client', () => {
   })
 })
 
-describe('options of a PostgreSQL pool', () => {
+describePostgres('options of a PostgreSQL pool', () => {
   const make = (options: object) => () => pgPool(pg, options as never)
 
   it('refuse wrong numbers, misspelt names, and two names for one thing', () => {
