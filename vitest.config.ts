@@ -16,7 +16,12 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts', 'rig/test/**/*.test.ts', 'demo/test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', '**/dist/**', 'test/packed/**'],
+    exclude: [
+      '**/node_modules/**',
+      '**/dist/**',
+      'test/packed/**',
+      ...(process.env['MILLPOND_TEST_PG'] === 'native' ? [] : ['test/integration/pg-native.test.ts']),
+    ],
     testTimeout: 20_000,
     hookTimeout: 60_000,
     pool: 'forks',

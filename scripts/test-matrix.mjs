@@ -1,5 +1,9 @@
-// npm run test:matrix: what runs on real servers, on every supported server with the lowest and the latest driver.
+// npm run test:matrix: what runs on real servers, on every supported server with the lowest and the latest driver, and
+// with the native one where it can be built.
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureInstalled } from './ensure-installed.mjs'
 
@@ -10,23 +14,46 @@ ensureInstalled()
 const results = []
 for (const server of ['18', '16']) {
   for (const driver of ['latest', 'lowest']) {
-    const name = `PostgreSQL ${server} with the ${driver} pg`
-    console.log(`\n── ${name} ──`)
     // Libraries on top bring the driver that they need; some (Prisma) know a pool only by that driver's class.
     const without = driver === 'lowest' ? ['--exclude', 'test/integration/pg-consumers*'] : []
-    const { status } = spawnSync(
-      process.execPath,
-      [
-        `${root}node_modules/vitest/vitest.mjs`,
-        ...['run', 'test/contract/pg', 'test/integration/pg', '--reporter=dot', ...without],
-      ],
-      { stdio: 'inherit', env: { ...process.env, MILLPOND_TEST_POSTGRES: server, MILLPOND_TEST_PG: driver } },
-    )
-    results.push({ name, ok: status === 0 })
+    check(`PostgreSQL ${server} with the ${driver} pg`, ['test/contract/pg', 'test/integration/pg', ...without], {
+      MILLPOND_TEST_POSTGRES: server,
+      MILLPOND_TEST_PG: driver,
+    })
   }
 }
+checkNative()
+
 console.log('')
 for (const { name, ok } of results) console.log(`${ok ? '✓' : '✗'} ${name}`)
 const failed = results.filter(({ ok }) => !ok).length
 console.log(`\n${results.length - failed} passed, ${failed} failed`)
 process.exit(failed > 0 ? 1 : 0)
+
+function check(name, args, env) {
+  console.log(`\n── ${name} ──`)
+  const vitest = `${root}node_modules/vitest/vitest.mjs`
+  const { status } = spawnSync(process.execPath, [vitest, 'run', '--reporter=dot', ...args], {
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  })
+  results.push({ name, ok: status === 0 })
+}
+
+/** The native client is compiled against libpq, so it is no dependency of this repository. */
+function checkNative() {
+  const folder = mkdtempSync(join(tmpdir(), 'millpond-native-'))
+  try {
+    const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', '--loglevel=error', 'pg-native@3.9.0']
+    const { status } = spawnSync('npm', args, { stdio: 'inherit', shell: process.platform === 'win32' })
+    if (status !== 0) {
+      console.warn('\n  ⚠ pg-native cannot be built here (it needs a C++ compiler, and libpq with headers), SKIPPED\n')
+      if (process.env.CI === 'true') results.push({ name: 'the native pg', ok: false })
+      return
+    }
+    const found = [join(folder, 'node_modules'), process.env.NODE_PATH].filter(Boolean).join(delimiter)
+    check('the native pg', ['test/integration/pg-native'], { MILLPOND_TEST_PG: 'native', NODE_PATH: found })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

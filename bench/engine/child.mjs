@@ -2,8 +2,12 @@
 import { SCENARIOS, TIMEOUT_MILLIS } from './scenarios.mjs'
 import { SUBJECTS } from './subjects.mjs'
 
-/** They hand out what they have not; nobody can wait for them. */
-const POOLLESS = new Set(['harness', 'harness (callback)', 'floor'])
+/** Those that are no pool: nobody can wait for them. */
+const POOLLESS = {
+  harness: ['uncontended', 'contended 100', 'contended 1,000', 'contended 10,000', 'aborts'],
+  'harness (callback)': ['uncontended', 'contended 100', 'contended 1,000', 'contended 10,000'],
+  floor: ['uncontended'],
+}
 /** Without a timeout for those who wait. */
 const TIMELESS = new Set(['mysql2 (promise)', 'mysql2 (callback)'])
 
@@ -11,8 +15,7 @@ const [name = '', ...wanted] = process.argv.slice(2)
 const figures = {}
 for (const [scenario, run] of Object.entries(SCENARIOS)) {
   if (wanted.length > 0 && !wanted.includes(scenario)) continue
-  if (POOLLESS.has(name) && !/contended/.test(scenario)) continue
-  if (name === 'floor' && scenario !== 'uncontended') continue
+  if (POOLLESS[name]?.includes(scenario) === false) continue
   if (scenario === 'timeouts' && TIMELESS.has(name)) {
     figures[scenario] = { supported: false }
     continue

@@ -16,8 +16,18 @@ export const SUBJECTS = {
   /** No pool at all: what the loops of the scenarios cost by themselves. */
   async harness() {
     const lease = { release() {} }
-    const promise = () => Promise.resolve(lease)
-    return { acquire: promise, release: (each) => each.release() }
+    return {
+      acquire: () => Promise.resolve(lease),
+      release: (each) => each.release(),
+      /** What the platform's own way to cancel costs, with nothing behind it. */
+      cancellable() {
+        const abort = new AbortController()
+        const promise = new Promise((_resolve, reject) => {
+          abort.signal.addEventListener('abort', () => reject(abort.signal.reason))
+        })
+        return { promise, cancel: () => abort.abort() }
+      },
+    }
   },
 
   async 'harness (callback)'() {

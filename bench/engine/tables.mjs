@@ -50,7 +50,7 @@ export function tables({ circumstances, rounds }) {
       'cancel: ns each, oldest first',
       'newest first',
     ],
-    POOLS.map((subject) => [
+    ['harness', ...POOLS].map((subject) => [
       subject,
       figure(of(subject, (figures) => figures.memory?.bytesPerWaiter)),
       figure(of(subject, (figures) => figures.timeouts?.enqueueMicros)),

@@ -14,8 +14,12 @@ const YES = 83 // 'S': the server speaks TLS
  * after it, because a cancel ends whatever the connection runs when it arrives.
  */
 export async function cancelQuery(client: DriverClient): Promise<void> {
-  const { processID, secretKey, host, port, ssl } = client
-  // Keys longer than 4 bytes (protocol 3.2) come as something else than a number; the native client tells none.
+  const { processID, secretKey, host, port, ssl, native } = client
+  if (native !== undefined) {
+    await new Promise<void>((resolve) => native.cancel(() => resolve()))
+    return
+  }
+  // Keys longer than 4 bytes (protocol 3.2) come as something else than a number.
   if (typeof processID !== 'number' || typeof secretKey !== 'number' || host === undefined || port === undefined) return
   const request = Buffer.alloc(16)
   request.writeInt32BE(16, 0)

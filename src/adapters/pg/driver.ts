@@ -20,6 +20,8 @@ export interface DriverClient extends EventEmitter {
   readonly sslNegotiation?: string
   /** False from a query's start to the server's word that it is ready for another. Absent on the native client. */
   readonly readyForQuery?: boolean
+  /** The library below the native client; asks the server for a cancel by itself. */
+  readonly native?: { cancel(done: (error?: Error) => void): void }
   /** Absent on the native client. */
   readonly connection?: DriverConnection
   readonly _queryable?: boolean
