@@ -320,6 +320,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   #giveBack(entry: Entry<T>, lease: Lease<T>, now: number, error: unknown): void {
     const since = this.inventory.takeBack(entry, lease)
     this.load.record(now - since)
+    const request = leaseAccess.request(lease)
+    if (request !== undefined) this.room.ended(request)
     if (entry.inspected) this.#upkeep.returned(entry, lease, since)
     if (this.events.topics.released.heard) this.#announceReleased(entry, lease, now - since, error)
   }

@@ -30,6 +30,7 @@ export interface Holder<T> {
 
 interface LeaseAccess {
   create<T>(lender: Lender<T>, slot: Slot<T>, request: Request | undefined): Lease<T>
+  request<T>(lease: Lease<T>): Request | undefined
   holder<T>(lease: Lease<T>): Holder<T>
   enterScope<T>(lease: Lease<T>, scope: Scope): void
   takeAway<T>(lease: Lease<T>, why: Error): void
@@ -91,6 +92,7 @@ export class Lease<T> {
     }
     leaseAccess = {
       create: (lender, slot, request) => new Lease(lender, slot, request),
+      request: (lease) => lease.#request,
       holder: (lease) => new LeaseHolder(lease),
       enterScope(lease, scope) {
         lease.#mutable.scope = scope

@@ -44,6 +44,9 @@ export class Load {
   }
 }
 
+/** Tuned in `bench/overload`: shorter ones shed bursts that could all be served, longer ones let the wait grow. */
+export const CONTROLLED_DELAY = { targetMillis: 100, intervalMillis: 500 }
+
 /**
  * Controlled delay (CoDel: Nichols and Jacobson, RFC 8289), as a queue of callers needs it: whoever waits is fine while
  * at least one in every interval was served within the target. Otherwise the queue stands, and until it drains those
@@ -56,7 +59,7 @@ export class ControlledDelay {
   #leastDelayMillis = Infinity
   #overloaded = false
 
-  constructor(targetMillis = 100, intervalMillis = 500) {
+  constructor({ targetMillis, intervalMillis } = CONTROLLED_DELAY) {
     this.targetMillis = targetMillis
     this.intervalMillis = intervalMillis
   }

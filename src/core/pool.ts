@@ -97,7 +97,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       return this.#acquireWith({})
     engine.counters.requested++
     const scope = currentScope()
-    const request = scope && { label: undefined, stack: undefined, scope, signal: undefined }
+    const request = scope && { label: undefined, stack: undefined, scope, signal: undefined, waited: false }
     return engine.wait(engine.options.acquireTimeoutMillis, 0, request)
   }
 
@@ -249,6 +249,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       stack: trackStacks ? new Error('acquired') : undefined,
       scope: currentScope(),
       signal,
+      waited: false,
     }
   }
 }

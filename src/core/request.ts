@@ -8,4 +8,6 @@ export interface Request {
   /** The `use` callback that waits, if it is one. */
   readonly scope: Scope | undefined
   readonly signal: AbortSignal | undefined
+  /** It was not served at once. */
+  waited: boolean
 }

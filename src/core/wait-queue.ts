@@ -33,6 +33,11 @@ export class WaitQueue<T> {
     return (patient ?? this.#classes.find((each) => each.first !== undefined))?.first
   }
 
+  /** Who came last of those who rank as this one. */
+  newestBeside(waiter: Waiter<T>): Waiter<T> {
+    return this.#classFor(waiter.priority).last ?? waiter
+  }
+
   push(waiter: Waiter<T>): void {
     const into = this.#classFor(waiter.priority)
     waiter.before = into.last

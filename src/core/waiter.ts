@@ -58,7 +58,9 @@ export class Waiter<T> extends Deadline {
     this.#resolve = newResolve
     this.#reject = newReject
     newResolve = newReject = forget
-    request?.signal?.addEventListener('abort', this)
+    if (request === undefined) return
+    request.waited = true
+    request.signal?.addEventListener('abort', this)
   }
 
   begin(now: number): void {

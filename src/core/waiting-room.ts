@@ -1,6 +1,7 @@
 import type { PoolContext } from './context.ts'
 import { Alarm } from './deadlines.ts'
 import { AcquireTimeoutError, DeadlockError, OverloadedError } from './errors.ts'
+import { Futility } from './futility.ts'
 import type { Inventory } from './inventory.ts'
 import type { Lease } from './lease.ts'
 import { LEASED, type PoolState } from './lifecycle.ts'
@@ -37,6 +38,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   readonly #controlledDelay: ControlledDelay | undefined
   /** Sheds who waited too long although nothing is released. */
   #sheddingAlarm: Alarm | undefined
+  readonly #futility = new Futility()
   #beginsAfterTurn = false
   #warned = false
   /** One report serves all who run into their deadline at the same instant. */
@@ -99,6 +101,11 @@ export class WaitingRoom<T> implements WaiterHost<T> {
 
   /** The first live waiter; who is past the deadline, or shed, is settled on the way. */
   next(now: number): Waiter<T> | undefined {
+    const first = this.#firstLive(now)
+    return first !== undefined && this.#futility.servesNewest() ? this.#queue.newestBeside(first) : first
+  }
+
+  #firstLive(now: number): Waiter<T> | undefined {
     for (let waiter = this.#queue.peek(); waiter !== undefined; waiter = this.#queue.peek()) {
       if (!this.#context.deadlines.serves(waiter, now)) {
         this.waiterExpired(waiter)
@@ -109,6 +116,11 @@ export class WaitingRoom<T> implements WaiterHost<T> {
       }
     }
     return undefined
+  }
+
+  /** A lease came back that somebody had asked for in particular. */
+  ended({ signal, waited }: Request): void {
+    if (waited && signal !== undefined && this.#controlledDelay === undefined) this.#futility.note(signal.aborted)
   }
 
   /** Takes out a waiter that is about to get a lease. */
@@ -186,6 +198,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
 
   #takeOut(waiter: Waiter<T>): void {
     this.#queue.remove(waiter)
+    if (this.#queue.size === 0) this.#futility.over()
     this.#context.deadlines.remove(waiter)
     if (waiter.request?.scope !== undefined) countWaiting(waiter.request.scope, -1)
   }

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest'
+import { overload, PATIENCE_MILLIS } from './overload.ts'
+
+/** Seconds of simulated overload; a fifth of a second of real time. */
+const SECONDS = 60
+
+describe.each([1.2, 1.5, 3])('a pool that is asked for %f× of what its server can do', (load) => {
+  it('by default loses nothing where callers wait a little less long than they can', async () => {
+    const result = await overload(load, SECONDS, { acquireTimeoutMillis: PATIENCE_MILLIS - 50 })
+    expect(result.goodput).toBeGreaterThan(0.98)
+    expect(result.wasted).toBe(0)
+    expect(result.recoveredAfterMillis).toBeLessThan(1_000)
+  })
+
+  it("with admission: 'deadline' tells those at once whom it cannot serve", async () => {
+    const result = await overload(load, SECONDS, {
+      acquireTimeoutMillis: PATIENCE_MILLIS - 100,
+      admission: 'deadline',
+    })
+    expect(result.goodput).toBeGreaterThan(0.98)
+    expect(result.wasted).toBe(0)
+    expect(result.refusedAfter.p99).toBeLessThanOrEqual(5)
+    expect(result.recoveredAfterMillis).toBeLessThan(1_000)
+  })
+
+  it("with queue: 'codel' keeps the wait short without knowing how long callers can wait", async () => {
+    const result = await overload(load, SECONDS, { queue: 'codel' })
+    expect(result.goodput).toBeGreaterThan(0.98)
+    expect(result.wasted).toBe(0)
+    expect(result.waited.p99).toBeLessThan(PATIENCE_MILLIS / 2)
+    expect(result.recoveredAfterMillis).toBeLessThan(1_000)
+  })
+
+  it('by default serves nearly all it can where callers give up by a signal, and never say when', async () => {
+    const result = await overload(load, SECONDS, {})
+    expect(result.goodput).toBeGreaterThan(0.92)
+    expect(result.recoveredAfterMillis).toBeLessThan(1_000)
+  })
+})
+
+it('is the same for the same seed, and as good for others', async () => {
+  expect(await overload(1.5, 5, { queue: 'codel' }, 7)).toEqual(await overload(1.5, 5, { queue: 'codel' }, 7))
+  for (const seed of [2, 3, 4, 5, 6]) {
+    expect((await overload(1.5, 20, { queue: 'codel' }, seed)).goodput).toBeGreaterThan(0.95)
+    expect((await overload(1.5, 20, { acquireTimeoutMillis: 450 }, seed)).goodput).toBeGreaterThan(0.95)
+  }
+})

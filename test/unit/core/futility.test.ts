@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest'
+import { setUp } from '../../support/harness.ts'
+
+/** Serves who waits, in turn; each holds its lease for a moment, in which it gives up or does not. */
+describe('first come, first served', () => {
+  it('holds while those who are served still want what they get', async () => {
+    const { served } = await run({ gaveUp: false })
+    expect(served).toEqual([...served].sort((a, b) => a - b))
+  })
+
+  it('gives way to the newest when most have given up by the time they are done', async () => {
+    const { served } = await run({ gaveUp: true })
+    expect(served.slice(0, 32)).toEqual([...served.slice(0, 32)].sort((a, b) => a - b))
+    const after = served.slice(32)
+    expect(after.slice(0, 15)).toEqual(Array.from({ length: 15 }, (_, index) => 99 - index))
+    // One turn of sixteen is still the oldest's.
+    expect(after[15]).toBe(32)
+  })
+
+  it('comes back when the queue is empty', async () => {
+    const { served, again } = await run({ gaveUp: true })
+    expect(served).toHaveLength(100)
+    expect(await again()).toEqual([0, 1, 2, 3])
+  })
+})
+
+async function run({ gaveUp }: { gaveUp: boolean }): Promise<{ served: number[]; again: () => Promise<number[]> }> {
+  const { pool, clock, take } = setUp({ max: 1 })
+  const [held] = await take(1)
+  const serveAll = async (count: number, givesUp: boolean): Promise<number[]> => {
+    const served: number[] = []
+    const all = Array.from({ length: count }, async (_, index) => {
+      const abort = new AbortController()
+      const lease = await pool.acquire({ signal: abort.signal })
+      served.push(index)
+      await clock.settle()
+      if (givesUp) abort.abort()
+      lease.release()
+    })
+    if (held?.released === false) held.release()
+    await Promise.all(all)
+    return served
+  }
+  const served = await serveAll(100, gaveUp)
+  return {
+    served,
+    async again() {
+      const [blocker] = await take(1)
+      const order = serveAll(4, false)
+      blocker?.release()
+      return await order
+    },
+  }
+}
