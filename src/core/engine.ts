@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { announceAcquired, announceReleased } from './announcements.ts'
 import type { CloseReport } from './close-report.ts'
 import { Closing } from './closing.ts'
 import type { PoolContext } from './context.ts'
@@ -26,6 +27,9 @@ import { Suspicion } from './suspicion.ts'
 import { Upkeep } from './upkeep.ts'
 import { WaitQueue } from './wait-queue.ts'
 import { WaitingRoom } from './waiting-room.ts'
+
+/** What dies unused and younger than this says that opening another one at once is of no use. */
+const STILLBORN_MILLIS = 1_000
 
 /**
  * The one loop that moves a pool, and the parts that it moves. Every event (acquire, release, a create or check done,
@@ -86,10 +90,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     })
     this.#passage = new Passage(this, inventory, this.#suspicion, {
       passed: (entry) => this.#passed(entry),
-      stillborn: (entry, failure, error) => {
-        this.opener.recovery.stillborn(this.clock.now(), entry.startedAt, failure, error)
-        this.#createFailed()
-      },
+      stillborn: (entry, failure, error) => this.#stillborn(entry, failure, error),
     })
     this.#recall = new Recall(this, inventory, { forget: (lease) => this.#upkeep.forget(lease) })
     this.#upkeep = new Upkeep(this, inventory, this.opener, this.#suspicion, {
@@ -239,13 +240,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     entry.prepared = false
     this.counters.acquired++
     if (waitedMillis > 0 || entry.uses === 1) this.opener.recovery.lent()
-    if (this.events.topics.acquired.heard) this.#announceAcquired(entry, label, waitedMillis)
+    if (this.events.topics.acquired.heard) announceAcquired(this, entry, label, waitedMillis)
     return lease
-  }
-
-  #announceAcquired(entry: Entry<T>, label: string | undefined, durationMillis: number): void {
-    const { id: resourceId, generation } = entry
-    this.events.queue('acquired', { pool: this.name, resourceId, generation, label, durationMillis })
   }
 
   // ── release ──
@@ -295,19 +291,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const useMillis = now - since
     this.load.record(useMillis)
     if (this.#upkeep.watchesLeases) this.#upkeep.returned(entry, lease, since)
-    if (this.events.topics.released.heard) this.#announceReleased(entry, lease, useMillis, error)
+    if (this.events.topics.released.heard) announceReleased(this, entry, lease, useMillis, error)
     return now
-  }
-
-  #announceReleased(entry: Entry<T>, lease: Lease<T>, useMillis: number, error: unknown): void {
-    this.events.queue('released', {
-      pool: this.name,
-      resourceId: entry.id,
-      generation: entry.generation,
-      label: leaseAccess.holder(lease).label,
-      useMillis,
-      ...(error === undefined ? {} : { error }),
-    })
   }
 
   #asksBroken(entry: Entry<T>, error: unknown): boolean {
@@ -337,7 +322,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const waiting = this.queue.size > 0
     const alive = inventory.alive + (entry.state === CREATING ? 1 : 0)
     const defect = inventory.defect(entry, now)
-    if (defect !== undefined) inventory.destroy(entry, defect)
+    if (defect === 'lost') this.#endLost(entry, 'disconnect', undefined)
+    else if (defect !== undefined) inventory.destroy(entry, defect)
     else if (entry.uses >= options.maxUses) inventory.destroy(entry, 'uses')
     else if (this.#status.state === 'closing' && !waiting) inventory.destroy(entry, 'close')
     else if (alive > sizes.max + (waiting ? options.maxOverflow : 0)) inventory.destroy(entry, 'surplus')
@@ -382,9 +368,21 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   #lost(entry: Entry<T>, error: unknown): void {
     const failure: FailureClass = error === undefined ? 'disconnect' : classify(this, error, 'disconnect')
-    if (entry.state === IDLE) this.inventory.destroy(entry, 'lost', error)
+    if (entry.state === IDLE) this.#endLost(entry, failure, error)
     this.#suspicion.noteFailure(entry, failure)
     this.changed()
+  }
+
+  #endLost(entry: Entry<T>, failure: FailureClass, error: unknown): void {
+    this.inventory.destroy(entry, 'lost', error)
+    if (entry.uses === 0 && this.clock.now() - entry.createdAt < STILLBORN_MILLIS)
+      this.#stillborn(entry, failure, error)
+  }
+
+  /** Opened, and ended before anybody had it: to be opened again at once, without an end, were it not for the back-off. */
+  #stillborn(entry: Entry<T>, failure: FailureClass, error: unknown): void {
+    this.opener.recovery.stillborn(this.clock.now(), entry.startedAt, failure, error)
+    this.#createFailed()
   }
 
   // ── on request ──
@@ -396,7 +394,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   invalidate(reason: string, isAutomatic: boolean, spreadMillis = 0, interruptInUse = false): void {
     if (spreadMillis > 0) this.#recall.spread(spreadMillis)
-    else this.#recall.generation(reason, isAutomatic)
+    else this.#recall.generation(reason, isAutomatic, this.#status.state !== 'paused')
     if (interruptInUse) this.#recall.allLeases('interrupted')
     this.changed()
   }
