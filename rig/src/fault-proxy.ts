@@ -1,9 +1,16 @@
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net'
 import { Lane, type LaneFaults } from './proxy-lane.ts'
 
+/** What happens to a new connection. `reset`, `fin`: accepted and ended · `silence`: accepted, and nothing more. */
+export type ConnectFault = 'accept' | 'reset' | 'fin' | 'silence'
+
 export interface Faults {
-  /** What happens to new connections. `refuse`: nobody listens · `reset`, `fin`: accepted and ended · `silence`: accepted, and nothing more. @defaultValue 'accept' */
-  readonly connect?: 'accept' | 'refuse' | 'reset' | 'fin' | 'silence'
+  /** What happens to new connections; `refuse`: nobody listens. A function is asked for each, counted from 1. @defaultValue 'accept' */
+  readonly connect?: ConnectFault | 'refuse' | ((count: number) => ConnectFault)
+  /** A new connection is taken at once, and reaches the server only this much later. @defaultValue 0 */
+  readonly connectDelayMillis?: number
+  /** A connection on which nothing passed for this long is forgotten without a word, as NAT gateways do. @defaultValue Infinity */
+  readonly forgetIdleMillis?: number
   /** Client to server. */
   readonly up?: LaneFaults
   /** Server to client. */
@@ -36,6 +43,9 @@ export class FaultProxy implements AsyncDisposable {
   #port = 0
   #faults: Faults = {}
   #accepted = 0
+  /** Connections accepted since the present faults were set. */
+  #acceptedNow = 0
+  #lastId = 0
 
   constructor(target: { readonly host: string; readonly port: number }, random: () => number) {
     this.#target = target
@@ -75,6 +85,7 @@ export class FaultProxy implements AsyncDisposable {
   async set(faults: Faults): Promise<void> {
     const wasRefusing = this.#faults.connect === 'refuse'
     this.#faults = faults
+    this.#acceptedNow = 0
     for (const { up, down } of this.#connections.values()) {
       up.set(faults.up ?? {})
       down.set(faults.down ?? {})
@@ -126,12 +137,24 @@ export class FaultProxy implements AsyncDisposable {
 
   #accept(client: Socket): void {
     this.#accepted++
+    this.#acceptedNow++
     client.on('error', () => undefined)
-    const { connect: how = 'accept', maxConnections = Infinity } = this.#faults
+    const { connect: fault = 'accept', maxConnections = Infinity, connectDelayMillis = 0 } = this.#faults
+    const how = typeof fault === 'function' ? fault(this.#acceptedNow) : fault
     if (how === 'reset' || this.#connections.size >= maxConnections) client.resetAndDestroy()
     else if (how === 'fin') client.end()
     else if (how === 'silence') this.#keepSilent(client)
+    else if (connectDelayMillis > 0) this.#forwardLater(client, connectDelayMillis)
     else this.#forward(client)
+  }
+
+  #forwardLater(client: Socket, delayMillis: number): void {
+    this.#keepSilent(client)
+    setTimeout(() => {
+      if (!this.#silent.delete(client)) return
+      client.resume()
+      this.#forward(client)
+    }, delayMillis).unref()
   }
 
   #keepSilent(client: Socket): void {
@@ -141,7 +164,7 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #forward(client: Socket): void {
-    const id = this.#accepted
+    const id = ++this.#lastId
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true })
     const cut = (how: 'reset' | 'fin'): void => {
       this.#connections.delete(id)
@@ -154,17 +177,17 @@ export class FaultProxy implements AsyncDisposable {
     const down = new Lane(server, client, this.#random, cut)
     up.set(this.#faults.up ?? {})
     down.set(this.#faults.down ?? {})
-    this.#connections.set(id, {
-      id,
-      clientPort: client.remotePort ?? 0,
-      up,
-      down,
-      blackHole: () => {
-        up.set({ blackHole: true })
-        down.set({ blackHole: true })
-      },
-      cut,
-    })
+    const blackHole = (): void => {
+      up.set({ blackHole: true })
+      down.set({ blackHole: true })
+    }
+    this.#connections.set(id, { id, clientPort: client.remotePort ?? 0, up, down, blackHole, cut })
+    const { forgetIdleMillis = Infinity } = this.#faults
+    if (forgetIdleMillis !== Infinity) {
+      forgetWhenIdle([client, server], forgetIdleMillis, () => {
+        if (this.#faults.forgetIdleMillis !== undefined) blackHole()
+      })
+    }
     // An end of one side that is not an orderly one is passed on as it is.
     for (const [side, other] of [
       [client, server],
@@ -176,6 +199,16 @@ export class FaultProxy implements AsyncDisposable {
         if (!other.destroyed && !other.writableEnded) other.end()
       })
     }
+  }
+}
+
+/** Calls back when nothing has come from either side for this long. */
+function forgetWhenIdle(sides: readonly Socket[], millis: number, forget: () => void): void {
+  const timer = setTimeout(forget, millis)
+  timer.unref()
+  for (const side of sides) {
+    side.on('data', () => timer.refresh())
+    side.once('close', () => clearTimeout(timer))
   }
 }
 

@@ -1,6 +1,6 @@
 export { startPostgres, certificateOf, PostgresServer, type PostgresOptions } from './postgres.ts'
 export { checkPostgres, POSTGRES_MAJORS, type PostgresMajor } from './postgres-binaries.ts'
 export { ServerView, type Backend } from './server-view.ts'
-export { startFaultProxy, FaultProxy, type Faults, type ProxiedConnection } from './fault-proxy.ts'
+export { startFaultProxy, FaultProxy, type ConnectFault, type Faults, type ProxiedConnection } from './fault-proxy.ts'
 export type { LaneFaults } from './proxy-lane.ts'
 export { freePort, sleep, tryStart, waitFor } from './wait.ts'

@@ -149,4 +149,37 @@ describe('the fault proxy', () => {
     const [error] = (await once(second, 'error')) as [NodeJS.ErrnoException]
     expect(error.code).toBe('ECONNRESET')
   })
+
+  it('treats each new connection as a function says', async () => {
+    await proxy.set({ connect: (count) => (count === 2 ? 'reset' : 'accept') })
+    expect(await roundTrip(await client())).toBe('hello')
+    const second = connect(proxy.port, proxy.host)
+    const [error] = (await once(second, 'error')) as [NodeJS.ErrnoException]
+    expect(error.code).toBe('ECONNRESET')
+    expect(await roundTrip(await client())).toBe('hello')
+  })
+
+  it('lets a new connection reach the server later, and loses nothing of it', async () => {
+    await proxy.set({ connectDelayMillis: 60 })
+    const startedAt = performance.now()
+    expect(await roundTrip(await client())).toBe('hello')
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(55)
+  })
+
+  it('forgets a connection on which nothing passes, and only that', async () => {
+    await proxy.set({ forgetIdleMillis: 150 })
+    const [idle, busy] = [await client(), await client()]
+    await roundTrip(idle)
+    for (let round = 0; round < 10; round++) {
+      await roundTrip(busy)
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    let heard = false
+    idle.on('data', () => (heard = true))
+    idle.write('lost')
+    expect(await roundTrip(busy)).toBe('hello')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(heard).toBe(false)
+    expect(idle.destroyed).toBe(false)
+  })
 })

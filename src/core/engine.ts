@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { announceAcquired, announceReleased } from './announcements.ts'
 import type { CloseReport } from './close-report.ts'
 import { Closing } from './closing.ts'
 import type { PoolContext } from './context.ts'
@@ -28,6 +29,9 @@ import { Upkeep } from './upkeep.ts'
 import { WaitQueue } from './wait-queue.ts'
 import type { Waiter } from './waiter.ts'
 import { WaitingRoom } from './waiting-room.ts'
+
+/** What dies unused and younger than this says that opening another one at once is of no use. */
+const STILLBORN_MILLIS = 1_000
 
 /**
  * The one loop that moves a pool, and the parts that it moves. Every event (acquire, release, a create or check done,
@@ -82,7 +86,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       },
     })
     this.room = new WaitingRoom(this, inventory, queue, this.opener.recovery, load, this.#status)
-    this.#retirement = new Retirement(this, inventory, queue, this.opener, this.#status)
+    this.#retirement = new Retirement(this, inventory, queue, this.opener, this.#status, {
+      lost: (entry) => this.#endLost(entry, 'disconnect', undefined),
+    })
     this.readiness = new Readiness(this, inventory, this.opener)
     this.#suspicion = new Suspicion(this, inventory, {
       invalidate: (reason, automatic) => this.invalidate(reason, automatic),
@@ -90,10 +96,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     })
     this.#passage = new Passage(this, inventory, this.#suspicion, {
       passed: (entry) => this.#passed(entry),
-      stillborn: (entry, failure, error) => {
-        this.opener.recovery.stillborn(this.clock.now(), entry.startedAt, failure, error)
-        this.#createFailed()
-      },
+      stillborn: (entry, failure, error) => this.#stillborn(entry, failure, error),
     })
     this.#recall = new Recall(this, inventory, { forget: (lease) => this.#upkeep.forget(lease) })
     this.#upkeep = new Upkeep(this, inventory, this.opener, this.#suspicion, {
@@ -254,13 +257,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     entry.prepared = false
     this.counters.acquired++
     if (waitedMillis > 0 || entry.uses === 1) this.opener.recovery.lent()
-    if (this.events.topics.acquired.heard) this.#announceAcquired(entry, request?.label, waitedMillis)
+    if (this.events.topics.acquired.heard) announceAcquired(this, entry, request?.label, waitedMillis)
     return lease
-  }
-
-  #announceAcquired(entry: Entry<T>, label: string | undefined, durationMillis: number): void {
-    const { id: resourceId, generation } = entry
-    this.events.queue('acquired', { pool: this.name, resourceId, generation, label, durationMillis })
   }
 
   // ── release ──
@@ -323,18 +321,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const request = leaseAccess.request(lease)
     if (request !== undefined) this.room.ended(request)
     if (entry.inspected) this.#upkeep.returned(entry, lease, since)
-    if (this.events.topics.released.heard) this.#announceReleased(entry, lease, now - since, error)
-  }
-
-  #announceReleased(entry: Entry<T>, lease: Lease<T>, useMillis: number, error: unknown): void {
-    this.events.queue('released', {
-      pool: this.name,
-      resourceId: entry.id,
-      generation: entry.generation,
-      label: leaseAccess.holder(lease).label,
-      useMillis,
-      ...(error === undefined ? {} : { error }),
-    })
+    if (this.events.topics.released.heard) announceReleased(this, entry, lease, now - since, error)
   }
 
   /** What becomes of a resource that lost a lease. */
@@ -380,9 +367,21 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   #lost(entry: Entry<T>, error: unknown): void {
     const failure: FailureClass = error === undefined ? 'disconnect' : classify(this, error, 'disconnect')
-    if (entry.state === IDLE) this.inventory.destroy(entry, 'lost', error)
+    if (entry.state === IDLE) this.#endLost(entry, failure, error)
     this.#suspicion.noteFailure(entry, failure)
     this.changed()
+  }
+
+  #endLost(entry: Entry<T>, failure: FailureClass, error: unknown): void {
+    this.inventory.destroy(entry, 'lost', error)
+    if (entry.uses === 0 && this.clock.now() - entry.createdAt < STILLBORN_MILLIS)
+      this.#stillborn(entry, failure, error)
+  }
+
+  /** Opened, and ended before anybody had it: to be opened again at once, without an end, were it not for the back-off. */
+  #stillborn(entry: Entry<T>, failure: FailureClass, error: unknown): void {
+    this.opener.recovery.stillborn(this.clock.now(), entry.startedAt, failure, error)
+    this.#createFailed()
   }
 
   // ── on request ──
@@ -394,7 +393,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   invalidate(reason: string, isAutomatic: boolean, spreadMillis = 0, interruptInUse = false): void {
     if (spreadMillis > 0) this.#recall.spread(spreadMillis)
-    else this.#recall.generation(reason, isAutomatic)
+    else this.#recall.generation(reason, isAutomatic, this.#status.state !== 'paused')
     if (interruptInUse) this.#recall.allLeases('interrupted')
     this.changed()
   }

@@ -71,7 +71,7 @@ export interface PoolEvents {
   nested: { readonly pool: string; readonly label: string | undefined; readonly holder: LeaseInfo }
   /** Every lease belongs to a `use` callback that itself waits for this pool. */
   deadlock: { readonly pool: string; readonly holders: readonly LeaseInfo[] }
-  /** All resources of the generation will be replaced. */
+  /** All resources of the generation will be replaced. A paused pool has none: it only counts the generation. */
   invalidated: {
     readonly pool: string
     readonly generation: number

@@ -5,7 +5,7 @@ import { Histogram } from './histogram.ts'
 import type { Inventory } from './inventory.ts'
 import { CLOSED, CREATING, LEASED, MAINTAINING, ZOMBIE } from './lifecycle.ts'
 import { Recovery } from './recovery.ts'
-import { bounded, classify, StepTimeoutError, type Outcome } from './steps.ts'
+import { bounded, classify, reportFailure, StepTimeoutError, type Outcome } from './steps.ts'
 import type { WaitQueue } from './wait-queue.ts'
 
 /** A lease that is out for longer than this many mean use times is stuck: its resource serves nobody soon. */
@@ -72,9 +72,23 @@ export class Opener<T> {
   #room(now: number): number {
     const { sizes, options } = this.#context
     const { open, creating, zombies } = this.#inventory
-    if (zombies >= options.maxConnecting) return 0
     const limit = this.#queue.size > 0 ? sizes.max + options.maxOverflow : sizes.max
-    return Math.min(limit, this.recovery.grantedLimit(now)) - open - creating
+    const room = Math.min(limit, this.recovery.grantedLimit(now)) - open - creating
+    // Beside as many late ones as there may be, one at a time is still tried, or the pool would never recover.
+    return zombies >= options.maxConnecting ? Math.min(room, 1 - creating) : room
+  }
+
+  /** Makes room among the late creates for one more that may come to be late: the oldest is not counted any longer. */
+  #writeOff(): void {
+    const { options } = this.#context
+    if (this.#inventory.zombies < options.maxConnecting) return
+    for (const entry of this.#inventory.entries()) {
+      if (entry.state !== ZOMBIE) continue
+      this.#inventory.move(entry, CLOSED)
+      const tooLate = `create ${entry.id} has not settled, and heeds no signal; it may hold a connection that nobody counts`
+      reportFailure(this.#context, 'create', new Error(tooLate))
+      return
+    }
   }
 
   /**
@@ -166,6 +180,7 @@ export class Opener<T> {
 
   #open(now: number): void {
     const { events, options, factory } = this.#context
+    this.#writeOff()
     const entry = this.#inventory.add(now)
     const probe = this.recovery.probing
     this.recovery.started(now)
@@ -262,16 +277,18 @@ export class Opener<T> {
   }
 
   /** What comes after the deadline of its create is destroyed unseen. */
-  #createdLate(entry: Entry<T>, outcome: Outcome<T>): void {
+  #createdLate(zombie: Entry<T>, outcome: Outcome<T>): void {
+    const now = this.#context.clock.now()
     if (!outcome.ok) {
-      this.#inventory.move(entry, CLOSED)
-      this.#context.changed()
-      return
+      if (zombie.state === ZOMBIE) this.#inventory.move(zombie, CLOSED)
+    } else {
+      // One that was written off is counted again until it is closed.
+      const entry = zombie.state === ZOMBIE ? zombie : this.#inventory.add(now)
+      this.#context.counters.created++
+      entry.createdAt = now
+      entry.resource = outcome.value
+      this.#inventory.destroy(entry, 'late')
     }
-    this.#context.counters.created++
-    entry.createdAt = this.#context.clock.now()
-    entry.resource = outcome.value
-    this.#inventory.destroy(entry, 'late')
     this.#context.changed()
   }
 

@@ -52,12 +52,15 @@ export class Recall<T> {
     }
   }
 
-  /** Begins a new generation: idle resources end now, leased ones on release, those being created on arrival. */
-  generation(reason: string, isAutomatic: boolean): void {
+  /**
+   * Begins a new generation: idle resources end now, leased ones on release, those being created on arrival.
+   * @param told - false for a paused pool: nothing is open that could be told of
+   */
+  generation(reason: string, isAutomatic: boolean, told: boolean): void {
     const { events, options } = this.#context
     this.#inventory.generation++
     this.#inventory.suspectSince = -Infinity
-    if (events.heard('invalidated')) {
+    if (told && events.heard('invalidated')) {
       events.queue('invalidated', {
         pool: options.name,
         generation: this.#inventory.generation,

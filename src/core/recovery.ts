@@ -31,7 +31,7 @@ export class Recovery {
   #grantedLimit = Infinity
   /** Creates that failed in a row; those that were under way together count as one. */
   failures = 0
-  /** Attempts since creates fail. */
+  /** Attempts since creates fail, or of the last time that they did. */
   attempts = 0
   /** Resources in a row that were opened and ended before anybody had them: their hook or check failed. */
   #stillborn = 0
@@ -89,7 +89,6 @@ export class Recovery {
     const slow = durationMillis > Math.max(SLOW_CREATE_MILLIS, 3 * (this.#usualMillis ?? durationMillis))
     if (this.failures > 0) {
       this.failures = 0
-      this.attempts = 0
       this.lastError = undefined
       this.lastFailure = undefined
       this.nextAttemptAt = -Infinity
@@ -112,6 +111,7 @@ export class Recovery {
     this.lastFailure = failure
     // Creates that were under way when an earlier one failed tell nothing new.
     if (this.failures > 0 && startedAt < this.#lastFailureAt) return
+    if (this.failures === 0) this.attempts = 0
     const longest = Math.min(LONGEST_DELAY_MILLIS, FIRST_DELAY_MILLIS * 2 ** this.failures)
     this.failures++
     this.#lastFailureAt = now

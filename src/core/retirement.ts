@@ -8,6 +8,12 @@ import type { Status } from './status.ts'
 import { reportFailure } from './steps.ts'
 import type { WaitQueue } from './wait-queue.ts'
 
+/** Called with the pool in a consistent state. */
+export interface RetirementHost<T> {
+  /** The resource is known to be dead, and nobody holds it. */
+  lost(entry: Entry<T>): void
+}
+
 /** Decides whether a resource that nobody holds goes on. */
 export class Retirement<T> {
   readonly #context: PoolContext<T>
@@ -15,6 +21,7 @@ export class Retirement<T> {
   readonly #queue: WaitQueue<T>
   readonly #opener: Opener<T>
   readonly #status: Status
+  readonly #host: RetirementHost<T>
 
   constructor(
     context: PoolContext<T>,
@@ -22,19 +29,23 @@ export class Retirement<T> {
     queue: WaitQueue<T>,
     opener: Opener<T>,
     status: Status,
+    host: RetirementHost<T>,
   ) {
     this.#context = context
     this.#inventory = inventory
     this.#queue = queue
     this.#opener = opener
     this.#status = status
+    this.#host = host
   }
 
   /** Ends a resource that may not, or need not, go on. */
   ends(entry: Entry<T>, now: number): boolean {
     const reason = this.#reason(entry, now)
-    if (reason !== undefined) this.#inventory.destroy(entry, reason)
-    return reason !== undefined
+    if (reason === undefined) return false
+    if (reason === 'lost') this.#host.lost(entry)
+    else this.#inventory.destroy(entry, reason)
+    return true
   }
 
   #reason(entry: Entry<T>, now: number): DestroyReason | undefined {

@@ -46,24 +46,36 @@ export class Suspicion<T> {
   }
 
   #suspectOthers(of: 'disconnect' | 'role-change'): void {
-    if (this.#context.factory.validate === undefined) return
-    const now = this.#context.clock.now()
+    const { factory, clock, detached } = this.#context
+    if (factory.validate === undefined) return
+    const now = clock.now()
     if (of === 'role-change' && now - this.#roleChangedAt < ROLE_CHANGE_MILLIS) return
     if (of === 'disconnect') this.#inventory.suspectSince = now
     if (this.#checking) return
-    const witness = this.#inventory.available.peek()
-    if (witness?.state !== IDLE) return
     this.#checking = true
+    // Connections that were cut together are told of one after the other within one turn: those need no witness.
+    detached(() => {
+      clock.afterTurn(() => this.#askWitness(of))
+    })
+  }
+
+  #askWitness(of: 'disconnect' | 'role-change'): void {
+    const witness = this.#inventory.available.peek()
+    if (witness?.state !== IDLE || !this.#inventory.sound(witness, this.#context.clock.now())) {
+      this.#checking = false
+      return
+    }
+    const { suspectSince } = this.#inventory
     this.check(witness, (failure) => {
       this.#checking = false
       if (witness.generation !== this.#inventory.generation) return
       if (of === 'role-change') {
         if (failure !== 'role-change') return
-        this.#roleChangedAt = now
+        this.#roleChangedAt = this.#context.clock.now()
         this.#host.invalidate('role-change', true)
       } else if (failure === undefined) {
         // The server is there. What died in the meantime has told so itself.
-        if (this.#inventory.suspectSince === now) this.#inventory.suspectSince = -Infinity
+        if (this.#inventory.suspectSince === suspectSince) this.#inventory.suspectSince = -Infinity
       } else {
         this.#host.invalidate('disconnect', true)
       }

@@ -209,12 +209,23 @@ export class Upkeep<T> {
         entry,
         (failure) => {
           this.#keepAliveRunning = false
-          if (failure !== undefined) this.#suspicion.noteFailure(entry, failure)
+          if (failure === undefined) this.#keepAliveNext()
+          else this.#suspicion.noteFailure(entry, failure)
         },
         true,
       )
       return
     }
+  }
+
+  /** Rounds are too seldom for many resources: the next one that is due follows when this one is back in its place. */
+  #keepAliveNext(): void {
+    const { clock, detached } = this.#context
+    detached(() => {
+      clock.afterTurn(() => {
+        if (this.#timer !== undefined) this.#keepAlive(clock.now())
+      })
+    })
   }
 
   #watchLeases(now: number): void {

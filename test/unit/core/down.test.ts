@@ -22,6 +22,8 @@ describe('a server that is down', () => {
     const { clock, ask, pool, events } = harness
     const failure: { now: 'disconnect' | undefined } = { now: 'disconnect' }
     const attempts = failing(harness, failure)
+    const told: number[] = []
+    pool.on('resumed', (event) => told.push(event.attempts))
     const waiting = Array.from({ length: 50 }, () => ask())
     await clock.advance(30_000)
     expect(pool.state).toBe('paused')
@@ -33,6 +35,8 @@ describe('a server that is down', () => {
     expect(pool.state).toBe('open')
     expect(waiting.filter(({ lease }) => lease !== undefined).length).toBeGreaterThan(0)
     expect(events).toEqual(['paused', 'resumed'])
+    // Eight failed together and made it pause; all the others, and the one that succeeded, were probes.
+    expect(told).toEqual([pool.stats().createErrors - 8 + 1])
     for (let round = 0; round < 10; round++) {
       for (const { lease } of waiting) if (lease?.released === false) lease.release()
       await clock.settle()

@@ -59,6 +59,15 @@ describe('the death of a resource', () => {
     expect(pool.stats()).toMatchObject({ idle: 19, generation: 0, destroyed: { lost: 1 } })
   })
 
+  it('asks no witness that dies in the same turn', async () => {
+    const { pool, take, clock, factory } = setUp({ max: 20 }, validating())
+    for (const lease of await take(20)) lease.release()
+    for (const resource of factory.resources) resource.die()
+    await clock.settle()
+    expect(factory.validateCalls).toBe(0)
+    expect(pool.stats()).toMatchObject({ total: 0, generation: 0, destroyed: { lost: 20 } })
+  })
+
   it('ends the generation when the other one fails, too', async () => {
     const harness = setUp({ max: 5 }, validating())
     listen(harness, 'invalidated')

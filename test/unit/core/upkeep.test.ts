@@ -92,6 +92,23 @@ describe('upkeep', () => {
     expect(atOnce).toBe(1)
   })
 
+  it('keeps alive in time however many `min` holds', async () => {
+    const { pool, clock, factory, take } = setUp({ min: 50, max: 50, keepAliveMillis: 10_000 }, validating())
+    for (const lease of await take(50)) lease.release()
+    const provenAt = new Map<number, number>()
+    let longest = 0
+    factory.onValidate = async ({ id }) => {
+      longest = Math.max(longest, clock.now() - (provenAt.get(id) ?? 1_000))
+      expect(pool.stats().maintaining).toBe(1)
+      await new Promise<void>((resolve) => clock.setTimer(resolve, 5))
+      provenAt.set(id, clock.now())
+    }
+    await clock.advance(60_000)
+    expect(provenAt.size).toBe(50)
+    // Within 120 % of its time, a round, and the checks of the others.
+    expect(longest).toBeLessThanOrEqual(12_000 + 1_000 + 50 * 5)
+  })
+
   it('replaces what fails to stay alive', async () => {
     const { pool, clock, factory } = setUp({ min: 1, max: 3, keepAliveMillis: 10_000 }, validating())
     await pool.ready()
