@@ -1,0 +1,21 @@
+// npm run mutation: changes the engine's source in small ways, one at a time, and sees whether a test notices.
+/** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
+export default {
+  testRunner: 'vitest',
+  vitest: { configFile: 'vitest.mutation.config.ts' },
+  plugins: ['@stryker-mutator/vitest-runner'],
+  mutate: ['src/core/**/*.ts'],
+  coverageAnalysis: 'perTest',
+  // Constants and tables are made once, when a file is loaded; a mutant there would need a run of everything.
+  ignoreStatic: true,
+  concurrency: 2,
+  timeoutMS: 3_000,
+  reporters: ['clear-text', 'json', 'html'],
+  jsonReporter: { fileName: 'coverage/mutation.json' },
+  htmlReporter: { fileName: 'coverage/mutation.html' },
+  clearTextReporter: { allowColor: false, logTests: false, reportTests: false },
+  incremental: true,
+  incrementalFile: 'coverage/mutation-incremental.json',
+  tempDirName: 'coverage/.stryker',
+  ignorePatterns: ['/dist', '/bench', '/demo', '/docs', '/examples', '/coverage'],
+}
