@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
-import { Callers, ChaosRig, countEvents, figures, LoopLag, pick, stopwatch } from '../support/chaos.ts'
+import { Callers, ChaosRig, countEvents, figures, pick, stopwatch } from '../support/chaos.ts'
 
 const TIMEOUT = pick(5_000, 1_000)
 const VALIDATE_TIMEOUT = pick(5_000, 300)
@@ -9,7 +9,6 @@ const LONGEST_PROBE_DELAY = 5_000
 
 describe('a network that falls silent', { timeout: 240_000 }, () => {
   let rig: ChaosRig
-  const lag = new LoopLag()
 
   beforeAll(async () => {
     rig = await ChaosRig.start()
@@ -18,7 +17,6 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
     await rig.reset()
   })
   afterAll(async () => {
-    lag.stop()
     await rig.stop()
   })
 
@@ -60,12 +58,12 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
       'first success after healing ms': firstSuccess,
       'failed statements': callers.of('query-failed').length,
       attempts: pool.stats().createErrors,
-      'loop lag ms': lag.millis,
+      'loop lag ms': rig.lag.millis,
     })
-    expect(callers.longestAcquireMillis).toBeLessThanOrEqual(TIMEOUT + lag.allowance)
+    expect(callers.longestAcquireMillis).toBeLessThanOrEqual(TIMEOUT + rig.lag.allowance)
     // One keep-alive (± 20 %) times out, then the witness; each may begin a round late.
-    expect(noticedMillis).toBeLessThanOrEqual(1.2 * KEEP_ALIVE + 2 * VALIDATE_TIMEOUT + 2_000 + lag.allowance)
-    expect(firstSuccess).toBeLessThanOrEqual(LONGEST_PROBE_DELAY + 1_000 + lag.allowance)
+    expect(noticedMillis).toBeLessThanOrEqual(1.2 * KEEP_ALIVE + 2 * VALIDATE_TIMEOUT + 2_000 + rig.lag.allowance)
+    expect(firstSuccess).toBeLessThanOrEqual(LONGEST_PROBE_DELAY + 1_000 + rig.lag.allowance)
     expect(callers.of('query-failed').length).toBeLessThanOrEqual(5)
   })
 
