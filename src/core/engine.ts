@@ -312,6 +312,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.#giveBack(entry, lease, this.clock.turnNow(), reason)
     entry.broken = true
     if (entry.leases === 0) this.inventory.destroy(entry, 'released', reason)
+    // Also a borrower who does not trust its resource any more has seen what may befall the others.
+    if (reason !== undefined) this.#suspicion.noteFailure(entry, classify(this, reason, 'query'))
     this.changed()
   }
 

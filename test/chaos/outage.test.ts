@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
-import { Callers, ChaosRig, countEvents, figures, LoopLag, pick, stopwatch } from '../support/chaos.ts'
+import { Callers, ChaosRig, countEvents, figures, pick, stopwatch } from '../support/chaos.ts'
 
 const TIMEOUT = pick(5_000, 1_000)
 /** The longest delay between two probes, and that while somebody waits. */
@@ -9,7 +9,6 @@ const PULLED_FORWARD = 1_000
 
 describe('an outage', { timeout: 180_000 }, () => {
   let rig: ChaosRig
-  const lag = new LoopLag()
 
   beforeAll(async () => {
     rig = await ChaosRig.start()
@@ -18,7 +17,6 @@ describe('an outage', { timeout: 180_000 }, () => {
     await rig.reset()
   })
   afterAll(async () => {
-    lag.stop()
     await rig.stop()
   })
 
@@ -47,16 +45,16 @@ describe('an outage', { timeout: 180_000 }, () => {
         failures: failures.length,
         'longest acquire ms': callers.longestAcquireMillis,
         'first success after up ms': firstSuccess,
-        'loop lag ms': lag.millis,
+        'loop lag ms': rig.lag.millis,
       })
       expect(failures.length).toBeGreaterThan(0)
       for (const { error } of failures)
         expect(error).toMatchObject({ code: 'ERR_POOL_ACQUIRE_TIMEOUT', cause: { code: 'ECONNREFUSED' } })
       expect(Math.min(...failures.map(({ acquireMillis }) => acquireMillis))).toBeGreaterThanOrEqual(TIMEOUT - 5)
-      expect(callers.longestAcquireMillis).toBeLessThanOrEqual(TIMEOUT + lag.allowance)
+      expect(callers.longestAcquireMillis).toBeLessThanOrEqual(TIMEOUT + rig.lag.allowance)
       // One a second while somebody waits, and those of the first back-off; at most 8 were under way together.
       expect(attempts).toBeLessThanOrEqual(outageMillis / PULLED_FORWARD + 5)
-      expect(firstSuccess).toBeLessThanOrEqual(1.2 * PULLED_FORWARD + lag.allowance)
+      expect(firstSuccess).toBeLessThanOrEqual(1.2 * PULLED_FORWARD + rig.lag.allowance)
       expect(callers.of('query-failed')).toEqual([])
     })
 
@@ -76,7 +74,7 @@ describe('an outage', { timeout: 180_000 }, () => {
         attempts: pool.stats().createErrors,
         'open after up ms': openedMillis,
       })
-      expect(openedMillis).toBeLessThanOrEqual(1.04 * LONGEST_PROBE_DELAY + lag.allowance)
+      expect(openedMillis).toBeLessThanOrEqual(1.04 * LONGEST_PROBE_DELAY + rig.lag.allowance)
       expect(pool.stats().createErrors).toBeLessThanOrEqual(15)
     })
   })
@@ -114,9 +112,9 @@ describe('an outage', { timeout: 180_000 }, () => {
     })
     expect(callers.of('query-failed')).toHaveLength(10)
     expect([...pids].filter((pid) => before.has(pid))).toEqual([])
-    expect(first).toBeLessThanOrEqual(1.2 * PULLED_FORWARD + lag.allowance)
+    expect(first).toBeLessThanOrEqual(1.2 * PULLED_FORWARD + rig.lag.allowance)
     expect(pids.size).toBe(20)
-    expect(refilled).toBeLessThanOrEqual(3_000 + lag.allowance)
+    expect(refilled).toBeLessThanOrEqual(3_000 + rig.lag.allowance)
     expect(counts).toMatchObject({ paused: 1, resumed: 1 })
     expect(counts['invalidated']).toBeLessThanOrEqual(1)
   })

@@ -140,6 +140,10 @@ export class LoopLag {
     return 50 + 3 * this.millis
   }
 
+  reset(): void {
+    this.#delay.reset()
+  }
+
   stop(): void {
     this.#delay.disable()
   }
@@ -174,6 +178,8 @@ export class ChaosRig {
   readonly server
   readonly view
   readonly proxy: FaultProxy
+  /** Since the test began. */
+  readonly lag = new LoopLag()
   readonly #stopServer: () => Promise<void>
   readonly #pools: TestPool[] = []
   #uncaught = watchUncaught()
@@ -183,6 +189,7 @@ export class ChaosRig {
     this.view = started.view
     this.proxy = proxy
     this.#stopServer = () => started.stop()
+    this.lag.reset()
   }
 
   static async start(options: PostgresOptions = {}): Promise<ChaosRig> {
@@ -238,9 +245,11 @@ export class ChaosRig {
     await waitFor(async () => (await this.view.count()) === 0, { what: 'the server holds no connection of the pool' })
     const { errors } = this.#uncaught
     expect(errors.splice(0)).toEqual([])
+    this.lag.reset()
   }
 
   async stop(): Promise<void> {
+    this.lag.stop()
     this.#uncaught.stop()
     await this.proxy.close()
     await this.#stopServer()

@@ -59,6 +59,20 @@ describe('the death of a resource', () => {
     expect(pool.stats()).toMatchObject({ idle: 19, generation: 0, destroyed: { lost: 1 } })
   })
 
+  it('is learnt as well from a borrower who destroys what it has', async () => {
+    const { pool, take, clock, factory } = setUp({ max: 3 }, validating())
+    const leases = await take(3)
+    leases[0]?.release()
+    leases[1]?.release()
+    factory.onValidate = () => {
+      throw new FakeError('timeout')
+    }
+    leases[2]?.destroy(new FakeError('timeout'))
+    await clock.settle()
+    expect(factory.validateCalls).toBe(1)
+    expect(pool.stats()).toMatchObject({ total: 0, generation: 1 })
+  })
+
   it('asks no witness that dies in the same turn', async () => {
     const { pool, take, clock, factory } = setUp({ max: 20 }, validating())
     for (const lease of await take(20)) lease.release()

@@ -1,0 +1,118 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { sleep, waitFor } from '@millpond/rig'
+import { Callers, ChaosRig, countEvents, figures, percentile, pick, stopwatch } from '../support/chaos.ts'
+
+describe('a server that connects slowly, or no more', { timeout: 120_000 }, () => {
+  let rig: ChaosRig
+
+  beforeAll(async () => {
+    rig = await ChaosRig.start({ settings: { max_connections: 100 } })
+  })
+  afterEach(async () => {
+    await rig.reset()
+  })
+  afterAll(async () => {
+    await rig.stop()
+  })
+
+  it('C8: a server that grants 12 of 20 connections has everybody served by 12, and is asked seldom', async () => {
+    const small = await ChaosRig.start({ settings: { max_connections: 13, superuser_reserved_connections: 0 } })
+    await small.view.count()
+    const pool = small.pool({ acquireTimeoutMillis: 10_000 })
+    const counts = countEvents(pool, 'invalidated', 'paused', 'saturated')
+    const callers = new Callers(pool)
+    const passed = stopwatch()
+    const sizes = new Set<number>()
+    const stop = callers.everyMillis(2, 'SELECT pg_backend_pid() AS pid, pg_sleep(0.04)')
+    for (let round = 0; round < pick(200, 20); round++) {
+      await sleep(100)
+      if (passed() > 500) sizes.add(pool.stats().total)
+    }
+    const refused = pool.stats().createErrors
+    const seconds = passed() / 1_000
+    await stop()
+    figures('C8 saturated server', { ...callers.tally(), 'sizes seen': [...sizes].join(), refused, seconds, ...counts })
+    expect(Object.keys(callers.tally())).toEqual(['ok'])
+    expect(Math.max(...sizes)).toBe(12)
+    expect(counts).toMatchObject({ invalidated: 0, paused: 0 })
+    // Those that were under way together when the limit was met, and one every ten seconds after that.
+    expect(refused).toBeLessThanOrEqual(8 + Math.ceil(seconds / 10))
+    await small.reset()
+    await small.stop()
+  })
+
+  describe('C9: connects take long', () => {
+    const connectMillis = pick(2_000, 400)
+
+    it('callers wait for one connect, not for several', async () => {
+      await rig.proxy.set({ connectDelayMillis: connectMillis })
+      const pool = rig.pool({ max: 8, acquireTimeoutMillis: 10_000 })
+      const callers = new Callers(pool)
+      await Promise.all(Array.from({ length: 8 }, () => callers.ask()))
+      const waits = callers.calls.map(({ acquireMillis }) => acquireMillis)
+      figures('C9 slow connects', { 'connect ms': connectMillis, 'acquire p99 ms': percentile(waits, 0.99) })
+      expect(callers.tally()).toEqual({ ok: 8 })
+      expect(percentile(waits, 0.99)).toBeLessThanOrEqual(1.15 * connectMillis + rig.lag.allowance)
+    })
+
+    it('one that hangs for ever holds up nobody, and its slot is free at its deadline', async () => {
+      const createTimeoutMillis = pick(10_000, 1_500)
+      await rig.proxy.set({
+        connectDelayMillis: connectMillis,
+        connect: (count) => (count === 3 ? 'silence' : 'accept'),
+      })
+      const pool = rig.pool({ max: 8, createTimeoutMillis, acquireTimeoutMillis: 3 * createTimeoutMillis })
+      const started = stopwatch()
+      const holding = Array.from({ length: 8 }, async () => {
+        const client = await pool.connect()
+        return { client, afterMillis: started() }
+      })
+      const seven = await Promise.all([...holding].map((each) => Promise.race([each, sleep(1.6 * connectMillis)])))
+      const early = seven.filter((each) => each !== undefined)
+      await waitFor(() => pool.stats().creating === 0 || pool.stats().createErrors > 0, {
+        what: 'the hung one is given up',
+        timeoutMillis: 2 * createTimeoutMillis,
+      })
+      const freedMillis = started()
+      const all = await Promise.all(holding)
+      for (const { client } of all) client.release()
+      figures('C9 one hung connect of 8', {
+        'served by then': early.length,
+        'last of the seven ms': Math.max(...early.map(({ afterMillis }) => afterMillis)),
+        'slot free after ms': freedMillis,
+        'eighth served after ms': Math.max(...all.map(({ afterMillis }) => afterMillis)),
+      })
+      expect(early).toHaveLength(7)
+      expect(freedMillis).toBeLessThanOrEqual(createTimeoutMillis + 200 + rig.lag.allowance)
+      expect(pool.stats()).toMatchObject({ total: 8, zombies: 0 })
+    })
+  })
+
+  it('C18: a step from nothing to 38 connections of work is met within a few connect times', async () => {
+    const connectMillis = 150
+    await rig.proxy.set({ connectDelayMillis: connectMillis })
+    const pool = rig.pool({ max: 60, acquireTimeoutMillis: 5_000 })
+    const callers = new Callers(pool)
+    const started = stopwatch()
+    let most = 0
+    for (let asked = 0; asked < pick(1_900, 380); asked++) {
+      void callers.ask('SELECT pg_backend_pid() AS pid, pg_sleep(0.1)')
+      most = Math.max(most, pool.stats().total + pool.stats().creating)
+      const ahead = ((asked + 1) / 380) * 1_000 - started()
+      if (ahead > 0) await sleep(ahead)
+    }
+    await callers.settled()
+    const waits = callers.calls.map(({ acquireMillis }) => acquireMillis)
+    figures('C18 step 0 → 380/s', {
+      ...callers.tally(),
+      'wait p50 ms': percentile(waits, 0.5),
+      'wait p99 ms': percentile(waits, 0.99),
+      'longest wait ms': Math.max(...waits),
+      'most open': most,
+      'loop lag ms': rig.lag.millis,
+    })
+    expect(Object.keys(callers.tally())).toEqual(['ok'])
+    expect(most).toBeLessThanOrEqual(60)
+    expect(percentile(waits, 0.99)).toBeLessThanOrEqual(4 * connectMillis + rig.lag.allowance)
+  })
+})

@@ -1,0 +1,147 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { sleep, waitFor } from '@millpond/rig'
+import { Callers, ChaosRig, countEvents, figures, pick, stopwatch } from '../support/chaos.ts'
+
+const TIMEOUT = pick(5_000, 1_000)
+const VALIDATE_TIMEOUT = pick(5_000, 300)
+const KEEP_ALIVE = pick(20_000, 1_000)
+const LONGEST_PROBE_DELAY = 5_000
+
+describe('a network that falls silent', { timeout: 240_000 }, () => {
+  let rig: ChaosRig
+
+  beforeAll(async () => {
+    rig = await ChaosRig.start()
+  })
+  afterEach(async () => {
+    await rig.reset()
+  })
+  afterAll(async () => {
+    await rig.stop()
+  })
+
+  it('C4: a black hole on all connections keeps no caller beyond its deadline, is noticed without traffic, and leaks no slot', async () => {
+    const pool = await rig.filled({
+      min: 20,
+      keepAliveMillis: KEEP_ALIVE,
+      validateTimeoutMillis: VALIDATE_TIMEOUT,
+      createTimeoutMillis: pick(10_000, 600),
+      query_timeout: TIMEOUT,
+    })
+    const callers = new Callers(pool)
+    const inTheHole = Array.from({ length: 5 }, () => callers.ask('SELECT pg_sleep(0.2)'))
+    await sleep(50)
+    const sinceSilence = stopwatch()
+    await rig.proxy.blackHole()
+    await waitFor(() => pool.stats().generation > 0, {
+      what: 'the silence is noticed',
+      timeoutMillis: 3 * KEEP_ALIVE + 20_000,
+    })
+    const noticedMillis = sinceSilence()
+    await Promise.all(inTheHole)
+    const stop = callers.everyMillis(100)
+    await sleep(pick(60_000, 2_000))
+    await rig.proxy.clear()
+    const healedAt = performance.now()
+    await waitFor(() => callers.of('ok').some(({ askedAt, endedAt }) => endedAt > healedAt && askedAt > 0), {
+      what: 'the first success',
+      timeoutMillis: 20_000,
+    })
+    const firstSuccess = performance.now() - healedAt
+    await stop()
+    await waitFor(() => pool.stats().zombies + pool.stats().closing === 0, { what: 'nothing hangs' })
+    const held = await Promise.all(Array.from({ length: 20 }, () => pool.connect()))
+    for (const client of held) client.release()
+    figures('C4 black hole on all', {
+      'noticed without traffic ms': noticedMillis,
+      'longest acquire ms': callers.longestAcquireMillis,
+      'first success after healing ms': firstSuccess,
+      'failed statements': callers.of('query-failed').length,
+      attempts: pool.stats().createErrors,
+      'loop lag ms': rig.lag.millis,
+    })
+    expect(callers.longestAcquireMillis).toBeLessThanOrEqual(TIMEOUT + rig.lag.allowance)
+    // One keep-alive (± 20 %) times out, then the witness; each may begin a round late.
+    expect(noticedMillis).toBeLessThanOrEqual(1.2 * KEEP_ALIVE + 2 * VALIDATE_TIMEOUT + 2_000 + rig.lag.allowance)
+    expect(firstSuccess).toBeLessThanOrEqual(LONGEST_PROBE_DELAY + 1_000 + rig.lag.allowance)
+    expect(callers.of('query-failed').length).toBeLessThanOrEqual(5)
+  })
+
+  it('C5: a black hole on one of twenty costs one statement at the most, and no other connection', async () => {
+    const pool = await rig.filled({ validateTimeoutMillis: VALIDATE_TIMEOUT, query_timeout: TIMEOUT })
+    const counts = countEvents(pool, 'invalidated', 'paused')
+    const callers = new Callers(pool)
+    const before = new Set((await rig.view.backends()).map(({ pid }) => pid))
+    rig.proxy.connections[7]?.blackHole()
+    for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 20 }, () => callers.ask()))
+    const kept = new Set(
+      callers
+        .of('ok')
+        .map(({ pid }) => pid ?? 0)
+        .filter((pid) => before.has(pid)),
+    ).size
+    figures('C5 black hole on one of 20', { ...callers.tally(), ...counts, kept, created: pool.stats().created })
+    expect(callers.of('query-failed').length).toBeLessThanOrEqual(1)
+    expect(callers.of('no-connection')).toEqual([])
+    expect(counts).toEqual({ invalidated: 0, paused: 0 })
+    expect(kept).toBe(19)
+    expect(pool.stats().created).toBe(21)
+  })
+
+  describe('C7: idle connections are ended from outside', () => {
+    const idleMillis = pick(30_000, 600)
+
+    it.each([
+      ['with a keep-alive, which prevents it', idleMillis / 2],
+      ['without a keep-alive', Infinity],
+    ])('by the server, who says so: costs nobody an error, %s', async (name, keepAliveMillis) => {
+      const pool = await rig.filled({
+        min: keepAliveMillis === Infinity ? 0 : 20,
+        keepAliveMillis,
+        options: `-c idle_session_timeout=${idleMillis}`,
+      })
+      const callers = new Callers(pool)
+      await sleep(2.5 * idleMillis)
+      await Promise.all(Array.from({ length: 40 }, () => callers.ask()))
+      const { created, destroyed } = pool.stats()
+      figures(`C7 idle kill by the server, ${name}`, { ...callers.tally(), lost: destroyed.lost, created })
+      expect(callers.tally()).toEqual({ ok: 40 })
+      if (keepAliveMillis === Infinity) expect(destroyed.lost).toBe(20)
+      else expect(created).toBe(20)
+    })
+
+    it('by a NAT gateway, silently: a keep-alive prevents it', async () => {
+      await rig.proxy.set({ forgetIdleMillis: 2 * idleMillis })
+      const pool = await rig.filled({
+        min: 20,
+        keepAliveMillis: 1.2 * idleMillis,
+        validateTimeoutMillis: VALIDATE_TIMEOUT,
+      })
+      const callers = new Callers(pool)
+      await sleep(5 * idleMillis)
+      await Promise.all(Array.from({ length: 40 }, () => callers.ask()))
+      figures('C7 NAT drop, with a keep-alive', { ...callers.tally(), created: pool.stats().created })
+      expect(callers.tally()).toEqual({ ok: 40 })
+      expect(pool.stats().created).toBe(20)
+    })
+
+    it('by a NAT gateway, silently, without a keep-alive or a check: costs one statement, and that one warns of all others', async () => {
+      await rig.proxy.set({ forgetIdleMillis: idleMillis })
+      const pool = await rig.filled({
+        keepAliveMillis: Infinity,
+        validateAfterIdleMillis: Infinity,
+        validateTimeoutMillis: VALIDATE_TIMEOUT,
+        query_timeout: TIMEOUT,
+        acquireTimeoutMillis: 10_000,
+      })
+      const counts = countEvents(pool, 'invalidated', 'validated')
+      const callers = new Callers(pool)
+      await sleep(1.5 * idleMillis)
+      for (let round = 0; round < 40; round++) await callers.ask()
+      figures('C7 NAT drop, without a keep-alive', { ...callers.tally(), ...counts })
+      expect(callers.of('query-failed').length).toBeLessThanOrEqual(1)
+      expect(callers.of('no-connection')).toEqual([])
+      expect(counts['validated']).toBeLessThanOrEqual(2)
+    })
+  })
+})
