@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^millpond$/, replacement: source('index.ts') },
       { find: /^millpond\/pg$/, replacement: source('adapters/pg/index.ts') },
+      { find: /^millpond\/grpc$/, replacement: source('adapters/grpc/index.ts') },
       { find: /^millpond\/testing$/, replacement: source('testing/index.ts') },
     ],
   },

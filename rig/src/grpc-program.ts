@@ -109,7 +109,7 @@ const echo: grpc.UntypedServiceImplementation = {
     end()
     const failure = failureOf(request)
     if (failure === undefined) call.end()
-    else call.destroy(failure)
+    else call.emit('error', failure)
   },
   clientStream(call: grpc.ServerReadableStream<EchoRequest, unknown>, callback: grpc.sendUnaryData<unknown>) {
     const end = begin(call)
@@ -127,7 +127,7 @@ const echo: grpc.UntypedServiceImplementation = {
     call.on('data', (request: EchoRequest) => {
       const failure = failureOf(request)
       if (failure === undefined) call.write(reply(call, request.text, { padding: request.padding }))
-      else call.destroy(failure)
+      else call.emit('error', failure)
     })
     call.on('end', () => {
       end()
