@@ -215,7 +215,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   /** Nothing more may be opened, whatever the demand. */
   #full(): boolean {
-    return this.inventory.open + this.inventory.creating >= this.sizes.max + this.options.maxOverflow
+    return this.inventory.occupied + this.inventory.creating >= this.sizes.max + this.options.maxOverflow
   }
 
   /** @throws what a caller is told who need not wait for it */
@@ -286,6 +286,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.#giveBack(entry, lease, reason)
     entry.broken = true
     if (entry.leases === 0) this.inventory.destroy(entry, 'released', reason)
+    else this.inventory.drain(entry)
     this.changed()
   }
 
@@ -322,8 +323,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   /** What becomes of a resource that lost a lease. */
   #settle(entry: Entry<T>, now: number, broken: boolean): void {
     if (entry.leases > 0) {
-      if (broken) entry.broken = true
-      else if (this.inventory.defect(entry, now) === undefined) this.inventory.available.add(entry)
+      entry.broken ||= broken
+      this.inventory.keep(entry, now)
     } else if (broken) {
       this.inventory.destroy(entry, entry.broken ? 'lost' : 'broken')
     } else if (!this.#retire(entry, now)) {
@@ -383,6 +384,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   #lost(entry: Entry<T>, error: unknown): void {
     const failure: FailureClass = error === undefined ? 'disconnect' : classify(this, error, 'disconnect')
     if (entry.state === IDLE) this.inventory.destroy(entry, 'lost', error)
+    else this.inventory.drain(entry)
     this.#suspicion.noteFailure(entry, failure)
     this.changed()
   }

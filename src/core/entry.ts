@@ -34,6 +34,8 @@ export class Entry<T> implements Slot<T> {
   leases = 0
   /** Known dead; destroyed as soon as nobody holds it. */
   broken = false
+  /** With several leases: takes no new ones, and ends with its last. Changed by `Inventory` only. */
+  draining = false
   /** Passed `beforeAcquire` for the hand-out that comes next. */
   prepared = false
 

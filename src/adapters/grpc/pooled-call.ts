@@ -124,15 +124,14 @@ export class PooledCall implements GrpcCall, GrpcListener {
   #wait(): void {
     const waiting = new AbortController()
     this.#waiting = waiting
-    const deadline = this.#deadline()
     const poolMillis = this.#host.acquireTimeoutMillis
     this.#heedParent()
-    this.#ask(waiting, deadline, performance.now() + poolMillis)
+    this.#ask(waiting, this.#deadline(), performance.now() + poolMillis, poolMillis)
   }
 
-  #ask(waiting: AbortController, deadline: number, until: number): void {
+  #ask(waiting: AbortController, deadline: number, until: number, poolMillis: number): void {
     const leftMillis = deadline - Date.now()
-    const timeoutMillis = Math.max(0, Math.min(leftMillis, until - performance.now()))
+    const timeoutMillis = Math.max(0, Math.min(leftMillis, poolMillis))
     const { label, priority } = this.#wish
     this.#host.acquire({ signal: waiting.signal, timeoutMillis, label, priority }).then(
       (lease) => {
@@ -157,7 +156,7 @@ export class PooledCall implements GrpcCall, GrpcListener {
     const { retryAfterMillis = LONGEST_PAUSE_MILLIS } = error as { readonly retryAfterMillis?: number }
     const leftMillis = Math.min(deadline - Date.now(), until - performance.now())
     const pause = setTimeout(
-      () => this.#ask(waiting, deadline, until),
+      () => this.#ask(waiting, deadline, until, until - performance.now()),
       Math.max(1, Math.min(retryAfterMillis, LONGEST_PAUSE_MILLIS, leftMillis)),
     )
     waiting.signal.addEventListener('abort', () => clearTimeout(pause), { once: true })
