@@ -85,3 +85,29 @@ export async function warningsOf(callback: () => unknown): Promise<string[]> {
   process.off('warning', note)
   return warnings
 }
+
+/** Calls one after the other from several callers, until it is stopped; tells how many succeeded, and what failed. */
+export function keepCalling(pool: GrpcPool<EchoClient>, callers: number, sleepMillis = 1) {
+  const failures: unknown[] = []
+  let succeeded = 0
+  let isOver = false
+  const caller = async (): Promise<void> => {
+    while (!isOver) {
+      await pool.promises.unary({ sleepMillis }).then(
+        () => succeeded++,
+        (error: unknown) => failures.push(error),
+      )
+    }
+  }
+  const done = Promise.all(Array.from({ length: callers }, caller))
+  return {
+    failures,
+    get succeeded() {
+      return succeeded
+    },
+    async stop() {
+      isOver = true
+      await done
+    },
+  }
+}

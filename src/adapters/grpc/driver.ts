@@ -115,8 +115,9 @@ export function isServiceError(error: unknown): error is ServiceErrorLike {
 export interface SessionLike {
   readonly destroyed: boolean
   readonly remoteSettings?: { readonly maxConcurrentStreams?: number }
+  /** A stand-in for the socket; it refuses `destroy`, but not `destroySoon`, which does not wait for the peer's end. */
+  readonly socket?: { readonly destroySoon?: () => void }
   once(event: 'close', listener: () => void): unknown
-  destroy(): void
 }
 
 interface Internals {

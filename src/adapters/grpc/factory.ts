@@ -8,6 +8,7 @@ import {
   streamLimitOf,
   type GrpcClient,
   type GrpcClientClass,
+  type SessionLike,
 } from './driver.ts'
 import { GrpcChannel } from './grpc-channel.ts'
 import { askHealth, hasAnswered } from './health.ts'
@@ -23,6 +24,23 @@ export interface GrpcFactoryHost {
 const GOODBYE_MILLIS = 1_000
 /** How long the driver is asked why it could not connect. */
 const REASON_MILLIS = 2_000
+
+/** The end of a connection that is about to be closed; a peer that does not answer the goodbye is not waited for. */
+function closeOf(session: SessionLike, patienceMillis: number): Promise<void> {
+  // The session lets go of its socket while it closes.
+  const cut = session.socket?.destroySoon
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      if (cut === undefined) resolve()
+      else cut()
+    }, patienceMillis)
+    timer.unref()
+    session.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
 
 /** Opens, checks and ends the channels of one pool. */
 export class GrpcFactory<C extends GrpcClient> implements ResourceFactory<GrpcChannel<C>> {
@@ -111,20 +129,9 @@ export class GrpcFactory<C extends GrpcClient> implements ResourceFactory<GrpcCh
     made.ended = true
     for (const call of [...made.calls]) call.cancelWithStatus(STATUS.UNAVAILABLE, `the channel was ended: ${reason}`)
     const sessions = sessionsOf(made.channel).filter(({ destroyed }) => !destroyed)
+    const closed = sessions.map((session) => closeOf(session, reason === 'validate' ? 0 : GOODBYE_MILLIS))
     made.channel.close()
-    await Promise.all(
-      sessions.map(
-        (session) =>
-          new Promise<void>((resolve) => {
-            const timer = setTimeout(() => session.destroy(), GOODBYE_MILLIS)
-            timer.unref()
-            session.once('close', () => {
-              clearTimeout(timer)
-              resolve()
-            })
-          }),
-      ),
-    )
+    await Promise.all(closed)
   }
 
   isBroken(made: GrpcChannel<C>): boolean {
