@@ -11,6 +11,7 @@ export default defineConfig({
       ...(process.env['MILLPOND_TEST_PG'] === 'lowest' ? [{ find: /^pg$/, replacement: 'pg-lowest' }] : []),
       { find: /^millpond$/, replacement: source('index.ts') },
       { find: /^millpond\/pg$/, replacement: source('adapters/pg/index.ts') },
+      { find: /^millpond\/grpc$/, replacement: source('adapters/grpc/index.ts') },
       { find: /^millpond\/testing$/, replacement: source('testing/index.ts') },
     ],
   },

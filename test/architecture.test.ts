@@ -51,6 +51,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   registry: ['core'],
   testing: ['core'],
   'adapters/pg': ['core'],
+  'adapters/grpc': ['core'],
   'index.ts': ['core', 'registry'],
 }
 

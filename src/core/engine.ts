@@ -239,7 +239,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   /** Nothing more may be opened, whatever the demand. */
   #full(): boolean {
-    return this.inventory.open + this.inventory.creating >= this.sizes.max + this.options.maxOverflow
+    return this.inventory.occupied + this.inventory.creating >= this.sizes.max + this.options.maxOverflow
   }
 
   /** @throws what a caller is told who need not wait for it */
@@ -312,6 +312,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.#giveBack(entry, lease, this.clock.turnNow(), reason)
     entry.broken = true
     if (entry.leases === 0) this.inventory.destroy(entry, 'released', reason)
+    else this.inventory.drain(entry)
     // Also a borrower who does not trust its resource any more has seen what may befall the others.
     if (reason !== undefined) this.#suspicion.noteFailure(entry, classify(this, reason, 'query'))
     this.changed()
@@ -329,8 +330,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   /** What becomes of a resource that lost a lease. */
   #settle(entry: Entry<T>, now: number, broken: boolean): void {
     if (entry.leases > 0) {
-      if (broken) entry.broken = true
-      else if (this.inventory.defect(entry, now) === undefined) this.inventory.available.add(entry)
+      entry.broken ||= broken
+      this.inventory.keep(entry, now)
     } else if (broken) {
       this.inventory.destroy(entry, entry.broken ? 'lost' : 'broken')
     } else if (!this.#retirement.ends(entry, now)) {
@@ -370,6 +371,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   #lost(entry: Entry<T>, error: unknown): void {
     const failure: FailureClass = error === undefined ? 'disconnect' : classify(this, error, 'disconnect')
     if (entry.state === IDLE) this.#endLost(entry, failure, error)
+    else this.inventory.drain(entry)
     this.#suspicion.noteFailure(entry, failure)
     this.changed()
   }

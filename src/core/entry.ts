@@ -36,6 +36,8 @@ export class Entry<T> implements Slot<T> {
   broken = false
   /** Maintenance came by while it was out, and may have reported or watched the lease. */
   inspected = false
+  /** With several leases: takes no new ones, and ends with its last. Changed by `Inventory` only. */
+  draining = false
   /** Passed `beforeAcquire` for the hand-out that comes next. */
   prepared = false
 

@@ -39,7 +39,7 @@ export async function checkHealth<T>(
       ? answer('pass', 'Pool is healthy')
       : answer('fail', 'A connection did not answer')
   }
-  if (inventory.open + inventory.creating >= sizes.max) return answer('warn', 'Pool is saturated')
+  if (inventory.occupied + inventory.creating >= sizes.max) return answer('warn', 'Pool is saturated')
   try {
     const lease = await pool.acquire({ timeoutMillis, label: 'health check' })
     lease.release()

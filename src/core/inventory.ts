@@ -30,6 +30,7 @@ export class Inventory<T> {
   readonly #keepsIdle: boolean
   #lastId = 0
   #leases = 0
+  #draining = 0
   /** Counts bulk invalidations. A resource of an older generation is never handed out. */
   generation = 0
   /** Resources that have not shown since then that they work are validated before their next use. */
@@ -65,11 +66,19 @@ export class Inventory<T> {
   }
   /** Open and in working order, as far as is known. */
   get alive(): number {
-    return this.idle + this.leased + this.maintaining
+    return this.idle + this.leased + this.maintaining - this.#draining
+  }
+  /** Of the leased ones, those that take no new leases and end with their last. None where a resource has one lease. */
+  get draining(): number {
+    return this.#draining
   }
   /** Open on the server, also what is saying goodbye. */
   get open(): number {
-    return this.alive + this.closing
+    return this.idle + this.leased + this.maintaining + this.closing
+  }
+  /** What counts against `max`: a lease that runs for hours on an old resource must not keep all others from a new one. */
+  get occupied(): number {
+    return this.open - this.#draining
   }
   /** Leases that are out. */
   get leases(): number {
@@ -87,6 +96,10 @@ export class Inventory<T> {
     this.#counts[from]--
     this.#counts[to]++
     entry.state = to
+    if (entry.draining) {
+      entry.draining = false
+      this.#draining--
+    }
     if (to === CLOSED) this.#entries.delete(entry)
   }
 
@@ -161,9 +174,23 @@ export class Inventory<T> {
     return entry.broken ? 'lost' : entry.generation !== this.generation ? 'stale' : 'lifetime'
   }
 
+  /** Goes on lending an entry that has leases, as long as it is sound. */
+  keep(entry: Entry<T>, now: number): void {
+    if (this.sound(entry, now)) this.available.add(entry)
+    else this.drain(entry)
+  }
+
+  /** Takes a leased entry that is not sound out of reach, for what is left of its leases. */
+  drain(entry: Entry<T>): void {
+    if (!this.#multiplexed || entry.state !== LEASED || entry.draining || entry.leases === 0) return
+    this.available.remove(entry)
+    entry.draining = true
+    this.#draining++
+  }
+
   /** Ends an available entry that is not sound; one that still has leases is only not handed out any more. */
   discard(entry: Entry<T>, now: number): void {
-    if (entry.leases > 0) this.available.remove(entry)
+    if (entry.leases > 0) this.drain(entry)
     else this.destroy(entry, this.defect(entry, now) ?? 'stale')
   }
 

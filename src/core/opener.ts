@@ -71,9 +71,9 @@ export class Opener<T> {
   /** How many creates the limits still allow. */
   #room(now: number): number {
     const { sizes, options } = this.#context
-    const { open, creating, zombies } = this.#inventory
+    const { occupied, creating, zombies } = this.#inventory
     const limit = this.#queue.size > 0 ? sizes.max + options.maxOverflow : sizes.max
-    const room = Math.min(limit, this.recovery.grantedLimit(now)) - open - creating
+    const room = Math.min(limit, this.recovery.grantedLimit(now)) - occupied - creating
     // Beside as many late ones as there may be, one at a time is still tried, or the pool would never recover.
     return zombies >= options.maxConnecting ? Math.min(room, 1 - creating) : room
   }
@@ -168,11 +168,11 @@ export class Opener<T> {
   #forSizes(): number {
     if (!this.started || this.recovery.hopeless) return 0
     const { sizes } = this.#context
-    const { alive, creating, idle, leased, maintaining } = this.#inventory
+    const { alive, creating, idle, maintaining } = this.#inventory
     const forTotal = Math.max(sizes.min, this.wantedReady) + this.replacing - (alive + creating)
     const spare =
       idle + maintaining + creating - Math.ceil(this.#queue.size / this.#context.options.maxLeasesPerResource)
-    const forIdle = Math.min(sizes.minIdle - spare, sizes.max - leased - idle - maintaining - creating)
+    const forIdle = Math.min(sizes.minIdle - spare, sizes.max - alive - creating)
     // While nothing is open, probes go on without any traffic: whoever comes first finds the server found.
     const forProbe = this.recovery.probing && alive + creating === 0 ? 1 : 0
     return Math.max(forTotal, sizes.minIdle > 0 ? forIdle : 0, forProbe)

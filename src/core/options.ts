@@ -31,7 +31,7 @@ export interface PoolOptions<T = unknown> {
   maxConnecting?: number | undefined
   /** The most callers that wait; one more is refused with `ERR_POOL_OVERLOADED`. @defaultValue 10_000 */
   maxWaiting?: number | undefined
-  /** The most leases on one resource at a time; above 1 for multiplexed protocols. @defaultValue 1 */
+  /** The most leases on one resource at a time; above 1 for multiplexed protocols. Then a resource that is too old, lost or replaced takes no new leases, and does not count against `max` while its last ones run. @defaultValue 1 */
   maxLeasesPerResource?: number | undefined
   /**
    * How long `acquire` waits, all steps together, from the end of the turn of the event loop in which it was called. `0`

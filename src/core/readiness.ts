@@ -63,8 +63,8 @@ export class Readiness<T> {
 
   /** Part of the pool's dispatch. */
   check(): void {
-    const { idle, leased } = this.#inventory
-    if (idle + leased < this.#wanted()) return
+    const { idle, leased, draining } = this.#inventory
+    if (idle + leased - draining < this.#wanted()) return
     for (const awaiter of [...this.#awaiters]) {
       this.#leave(awaiter)
       awaiter.resolve()

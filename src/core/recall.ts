@@ -42,6 +42,7 @@ export class Recall<T> {
     }
     entry.broken = true
     if (entry.leases === 0) this.#inventory.destroy(entry, reason)
+    else this.#inventory.drain(entry)
     this.#context.changed()
   }
 
@@ -68,7 +69,10 @@ export class Recall<T> {
         automatic: isAutomatic,
       })
     }
-    for (const entry of this.#inventory.entries()) if (entry.state === IDLE) this.#inventory.destroy(entry, 'stale')
+    for (const entry of this.#inventory.entries()) {
+      if (entry.state === IDLE) this.#inventory.destroy(entry, 'stale')
+      else this.#inventory.drain(entry)
+    }
   }
 
   /** Has every resource reach the end of its lifetime within this time, one after the other. */

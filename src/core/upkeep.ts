@@ -146,10 +146,14 @@ export class Upkeep<T> {
   #retireExpired(now: number): void {
     let replacing = 0
     for (const entry of this.#inventory.entries()) {
-      if (entry.state !== IDLE || this.#inventory.defect(entry, now) === undefined) continue
+      if (this.#inventory.defect(entry, now) === undefined) continue
+      if (entry.state !== IDLE) {
+        this.#inventory.drain(entry)
+        continue
+      }
       const { sizes } = this.#context
       const needed = this.#inventory.alive <= sizes.min || this.#inventory.idle <= sizes.minIdle
-      const room = this.#inventory.open + this.#inventory.creating < sizes.max
+      const room = this.#inventory.occupied + this.#inventory.creating < sizes.max
       if (
         needed &&
         (room || this.#inventory.creating > 0) &&

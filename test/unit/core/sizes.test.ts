@@ -78,6 +78,41 @@ describe('a resource that carries several leases', () => {
   })
 })
 
+describe('a resource that ends with its last lease', () => {
+  it.each(['lost', 'replaced', 'too old'] as const)('and is %s keeps nobody from a new one', async (how) => {
+    const options = { max: 1, maxLeasesPerResource: 2, maxLifetimeMillis: 60_000, idleTimeoutMillis: Infinity }
+    const { pool, clock, factory } = setUp(options)
+    const long = await pool.acquire()
+    if (how === 'lost') factory.resources[0]?.die()
+    else if (how === 'replaced') pool.invalidate()
+    else await clock.advance(61_000)
+    const next = await pool.acquire()
+    expect(next.resource.id).toBe(2)
+    expect(pool.stats()).toMatchObject({ total: 2, used: 2, leases: 2 })
+    const [third, fourth] = [await pool.acquire(), pool.acquire({ timeoutMillis: 10 })]
+    expect(third.resource.id).toBe(2)
+    await expect(Promise.all([fourth, clock.advance(20)])).rejects.toMatchObject({ code: 'ERR_POOL_ACQUIRE_TIMEOUT' })
+    long.release()
+    await clock.settle()
+    expect(factory.resources[0]?.destroyed).toBeDefined()
+    next.release()
+    third.release()
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ total: 1, idle: 1, leases: 0 })
+  })
+
+  it('lets `min` be filled beside it', async () => {
+    const { pool, clock } = setUp({ max: 2, min: 1, maxLeasesPerResource: 2 })
+    const long = await pool.acquire()
+    pool.invalidate()
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ used: 1, idle: 1 })
+    long.release()
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ used: 0, idle: 1 })
+  })
+})
+
 describe('overload', () => {
   it('refuses at once who would not be served in time, with `admission: deadline`, but no burst', async () => {
     const { pool, ask, clock, take } = setUp({ max: 1, admission: 'deadline', acquireTimeoutMillis: 10_000 })

@@ -1,0 +1,152 @@
+/**
+ * The subset of `@grpc/grpc-js` that the adapter touches, written down here because drivers are handed in and never
+ * imported. Numbers of states and status codes are those of the gRPC specification.
+ */
+
+/** gRPC's status codes, as far as the adapter speaks of them. */
+export const STATUS = {
+  OK: 0,
+  CANCELLED: 1,
+  DEADLINE_EXCEEDED: 4,
+  RESOURCE_EXHAUSTED: 8,
+  UNIMPLEMENTED: 12,
+  UNAVAILABLE: 14,
+} as const
+
+/** States of a channel. */
+export const CHANNEL = { IDLE: 0, CONNECTING: 1, READY: 2, TRANSIENT_FAILURE: 3, SHUTDOWN: 4 } as const
+
+/** What a call propagates from the server call that it is made for. */
+export const PROPAGATE = { DEADLINE: 1, CANCELLATION: 8, DEFAULTS: 0xffff } as const
+
+export type GrpcDeadline = Date | number
+
+export interface GrpcMetadata {
+  getOptions?(): { readonly waitForReady?: boolean }
+}
+
+export interface GrpcStatus {
+  readonly code: number
+  readonly details: string
+  readonly metadata: GrpcMetadata
+}
+
+/** Hears of the answer to a call. */
+export interface GrpcListener {
+  onReceiveMetadata(metadata: GrpcMetadata): void
+  onReceiveMessage(message: unknown): void
+  onReceiveStatus(status: GrpcStatus): void
+}
+
+export interface GrpcMessageContext {
+  readonly callback?: (error?: Error | null) => void
+}
+
+/** A call below the client's interceptors, with messages as bytes. */
+export interface GrpcCall {
+  cancelWithStatus(code: number, details: string): void
+  getPeer(): string
+  start(metadata: GrpcMetadata, listener: GrpcListener): void
+  sendMessageWithContext(context: GrpcMessageContext, message: unknown): void
+  startRead(): void
+  halfClose(): void
+  getCallNumber(): number
+  setCredentials(credentials: unknown): void
+  /** 1.14 and later. */
+  getAuthContext?(): unknown
+}
+
+/** The server call that a call is made for. */
+export interface GrpcParentCall {
+  readonly cancelled?: boolean
+  on(event: 'cancelled', listener: () => void): unknown
+  getDeadline(): GrpcDeadline
+}
+
+export interface GrpcChannelLike {
+  close(): void
+  getTarget(): string
+  getConnectivityState(tryToConnect: boolean): number
+  watchConnectivityState(currentState: number, deadline: GrpcDeadline, callback: (error?: Error) => void): void
+  getChannelzRef(): unknown
+  createCall(
+    method: string,
+    deadline: GrpcDeadline,
+    host: string | null | undefined,
+    parentCall: GrpcParentCall | null,
+    propagateFlags: number | null | undefined,
+  ): GrpcCall
+}
+
+export type CallArguments = Parameters<GrpcChannelLike['createCall']>
+
+/** The client of a service, as `@grpc/grpc-js` makes it or a generator writes it. */
+export interface GrpcClient {
+  close(): void
+  // The driver's own types of what these take and give go out again: `any` on both sides of the edge.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  getChannel(): any
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  makeUnaryRequest(...args: any[]): any
+}
+
+/** The class of such a client. */
+export type GrpcClientClass<C extends GrpcClient = GrpcClient> = new (
+  target: string,
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  credentials: any,
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  options?: any,
+) => C
+
+/** An error as the driver makes it of a status. */
+export interface ServiceErrorLike extends Error {
+  readonly code: number
+  readonly details: string
+}
+
+export function isServiceError(error: unknown): error is ServiceErrorLike {
+  return error instanceof Error && 'details' in error && 'code' in error && typeof error.code === 'number'
+}
+
+// What follows is not public in the driver. It is looked for, and its absence is survived.
+
+/** The part of Node's `ClientHttp2Session` that is used. */
+export interface SessionLike {
+  readonly destroyed: boolean
+  readonly remoteSettings?: { readonly maxConcurrentStreams?: number }
+  /** A stand-in for the socket; it refuses `destroy`, but not `destroySoon`, which does not wait for the peer's end. */
+  readonly socket?: { readonly destroySoon?: () => void }
+  once(event: 'close', listener: () => void): unknown
+}
+
+interface Internals {
+  readonly internalChannel?: {
+    /** Doubled by the driver when a server complains of too many pings. */
+    readonly keepaliveTime?: number
+    readonly subchannelPool?: {
+      readonly pool?: Readonly<
+        Record<string, readonly { readonly subchannel?: { readonly transport?: { readonly session?: SessionLike } } }[]>
+      >
+    }
+  }
+}
+
+/** The connections of a channel that has a subchannel pool of its own. */
+export function sessionsOf(channel: GrpcChannelLike): SessionLike[] {
+  const { pool } = (channel as Internals).internalChannel?.subchannelPool ?? {}
+  return Object.values(pool ?? {})
+    .flat()
+    .flatMap(({ subchannel }) => subchannel?.transport?.session ?? [])
+}
+
+/** How many streams the server allows on a connection of this channel; unknown where it does not say. */
+export function streamLimitOf(channel: GrpcChannelLike): number | undefined {
+  const limits = sessionsOf(channel).flatMap(({ remoteSettings }) => remoteSettings?.maxConcurrentStreams ?? [])
+  return limits.length === 0 ? undefined : Math.min(...limits)
+}
+
+/** The keep-alive interval that the driver arrived at, in milliseconds. */
+export function keepAliveOf(channel: GrpcChannelLike): number | undefined {
+  return (channel as Internals).internalChannel?.keepaliveTime
+}

@@ -1,0 +1,7 @@
+export { grpcPool, GrpcPool } from './grpc-pool.ts'
+export type { GrpcPoolOptions } from './grpc-pool.ts'
+export type { GrpcFaceOptions } from './options.ts'
+export type { RetryOptions } from './retry.ts'
+export type { GrpcChannel } from './grpc-channel.ts'
+export type { PromiseCallOptions, PromiseMethod, Promises } from './promises.ts'
+export type { GrpcClient, GrpcClientClass } from './driver.ts'

@@ -1,0 +1,256 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { PoolError } from '../../core/errors.ts'
+import type { Lease } from '../../core/lease.ts'
+import type { AcquireOptions } from '../../core/pool.ts'
+import { statusOf } from './call-status.ts'
+import {
+  PROPAGATE,
+  STATUS,
+  type CallArguments,
+  type GrpcCall,
+  type GrpcListener,
+  type GrpcMessageContext,
+  type GrpcMetadata,
+  type GrpcStatus,
+} from './driver.ts'
+import type { GrpcChannel } from './grpc-channel.ts'
+
+/** What a call needs of its pool. */
+export interface CallHost {
+  readonly target: string
+  /** How long a call waits for a channel, in milliseconds. */
+  readonly acquireTimeoutMillis: number
+  /** Leases may be taken from calls while they run. */
+  readonly watchesUse: boolean
+  /** A lease without waiting, if there is one. */
+  lendNow(): Lease<GrpcChannel> | undefined
+  acquire(options: AcquireOptions): Promise<Lease<GrpcChannel>>
+  /** Nothing was heard on the channel during a whole call. */
+  suspect(channel: GrpcChannel): void
+}
+
+/** How a call is to wait for its channel. */
+export interface CallWish {
+  readonly label?: string | undefined
+  readonly priority?: number | undefined
+}
+
+/** While a server is down, a call that is to wait for it asks again after this time at the latest. */
+const LONGEST_PAUSE_MILLIS = 1_000
+
+/**
+ * One call of the pool's client: it takes a stream of the emptiest channel when it starts and gives it back with the
+ * call's status, which every call has exactly once. Until a channel is there it keeps what the client has sent.
+ *
+ * The driver's client runs interceptors, serialises, and gives the user the call's object; it sees this as a call of
+ * its channel.
+ */
+export class PooledCall implements GrpcCall, GrpcListener {
+  readonly #host: CallHost
+  readonly #arguments: CallArguments
+  readonly #wish: CallWish
+  #metadata: GrpcMetadata | undefined
+  #listener: GrpcListener | undefined
+  #credentials: unknown
+  /** The call on its channel, once there is one. */
+  #real: GrpcCall | undefined
+  #lease: Lease<GrpcChannel> | undefined
+  #waiting: AbortController | undefined
+  /** What the client did before there was a channel. */
+  #kept: ((real: GrpcCall) => void)[] = []
+  #isOver = false
+  #startedAt = 0
+  #inContext: <A extends unknown[]>(fn: (...args: A) => void, ...args: A) => void = (fn, ...args) => fn(...args)
+
+  constructor(host: CallHost, args: CallArguments, wish: CallWish) {
+    this.#host = host
+    this.#arguments = args
+    this.#wish = wish
+  }
+
+  // ── what the client does ──
+
+  start(metadata: GrpcMetadata, listener: GrpcListener): void {
+    this.#metadata = metadata
+    this.#listener = listener
+    // A channel's events come in the context of whoever opened it, or made the call before.
+    this.#inContext = AsyncLocalStorage.snapshot()
+    if (this.#isOver) return
+    const { label, priority } = this.#wish
+    const lease = label === undefined && priority === undefined ? this.#host.lendNow() : undefined
+    if (lease === undefined) this.#wait()
+    else this.#begin(lease)
+  }
+
+  sendMessageWithContext(context: GrpcMessageContext, message: unknown): void {
+    if (this.#real !== undefined) this.#real.sendMessageWithContext(context, message)
+    else if (!this.#isOver) this.#kept.push((real) => real.sendMessageWithContext(context, message))
+    else if (context.callback !== undefined) process.nextTick(context.callback)
+  }
+
+  startRead(): void {
+    if (this.#real !== undefined) this.#real.startRead()
+    else this.#kept.push((real) => real.startRead())
+  }
+
+  halfClose(): void {
+    if (this.#real !== undefined) this.#real.halfClose()
+    else this.#kept.push((real) => real.halfClose())
+  }
+
+  setCredentials(credentials: unknown): void {
+    this.#credentials = credentials
+  }
+
+  cancelWithStatus(code: number, details: string): void {
+    if (this.#real !== undefined) this.#real.cancelWithStatus(code, details)
+    else this.#end({ code, details })
+  }
+
+  getPeer(): string {
+    return this.#real?.getPeer() ?? this.#host.target
+  }
+
+  getCallNumber(): number {
+    return this.#real?.getCallNumber() ?? 0
+  }
+
+  getAuthContext(): unknown {
+    return this.#real?.getAuthContext?.() ?? null
+  }
+
+  // ── getting a channel ──
+
+  #wait(): void {
+    const waiting = new AbortController()
+    this.#waiting = waiting
+    const poolMillis = this.#host.acquireTimeoutMillis
+    this.#heedParent()
+    this.#ask(waiting, this.#deadline(), performance.now() + poolMillis, poolMillis)
+  }
+
+  #ask(waiting: AbortController, deadline: number, until: number, poolMillis: number): void {
+    const leftMillis = deadline - Date.now()
+    const timeoutMillis = Math.max(0, Math.min(leftMillis, poolMillis))
+    const { label, priority } = this.#wish
+    this.#host.acquire({ signal: waiting.signal, timeoutMillis, label, priority }).then(
+      (lease) => {
+        if (this.#isOver) lease.release()
+        else this.#begin(lease)
+      },
+      (error: unknown) => {
+        if (this.#isOver) return
+        if (this.#waitsForReady(error) && timeoutMillis > 0) this.#askAgain(waiting, deadline, until, error)
+        else this.#end(statusOf(error, leftMillis <= timeoutMillis))
+      },
+    )
+  }
+
+  /** `waitForReady` is a call's own wish to wait for a server that is down. */
+  #waitsForReady(error: unknown): boolean {
+    if (!PoolError.is(error, 'ERR_POOL_DOWN') && !PoolError.is(error, 'ERR_POOL_CREATE')) return false
+    return this.#metadata?.getOptions?.().waitForReady === true
+  }
+
+  #askAgain(waiting: AbortController, deadline: number, until: number, error: unknown): void {
+    const { retryAfterMillis = LONGEST_PAUSE_MILLIS } = error as { readonly retryAfterMillis?: number }
+    const leftMillis = Math.min(deadline - Date.now(), until - performance.now())
+    const pause = setTimeout(
+      () => this.#ask(waiting, deadline, until, until - performance.now()),
+      Math.max(1, Math.min(retryAfterMillis, LONGEST_PAUSE_MILLIS, leftMillis)),
+    )
+    waiting.signal.addEventListener('abort', () => clearTimeout(pause), { once: true })
+  }
+
+  /** When the call must be over, in milliseconds since the epoch. */
+  #deadline(): number {
+    const [, deadline, , parent, flags] = this.#arguments
+    const propagates = ((flags ?? PROPAGATE.DEFAULTS) & PROPAGATE.DEADLINE) !== 0
+    return parent && propagates ? Math.min(Number(deadline), Number(parent.getDeadline())) : Number(deadline)
+  }
+
+  /** Once it runs, the call heeds its parent by itself. */
+  #heedParent(): void {
+    const [, , , parent, flags] = this.#arguments
+    if (!parent || ((flags ?? PROPAGATE.DEFAULTS) & PROPAGATE.CANCELLATION) === 0) return
+    const cancel = (): void => {
+      if (this.#real === undefined) this.cancelWithStatus(STATUS.CANCELLED, 'Cancelled by parent call')
+    }
+    if (parent.cancelled === true) cancel()
+    else parent.on('cancelled', cancel)
+  }
+
+  // ── running on it ──
+
+  #begin(lease: Lease<GrpcChannel>): void {
+    const made = lease.resource
+    this.#waiting = undefined
+    let real: GrpcCall
+    try {
+      real = made.channel.createCall(...this.#arguments)
+      if (this.#credentials !== undefined) real.setCredentials(this.#credentials)
+    } catch (error) {
+      lease.release(error)
+      this.#end(statusOf(error, false))
+      return
+    }
+    this.#real = real
+    this.#lease = lease
+    this.#startedAt = performance.now()
+    made.calls.add(this)
+    if (this.#host.watchesUse) {
+      lease.signal.addEventListener('abort', () =>
+        real.cancelWithStatus(STATUS.CANCELLED, (lease.signal.reason as Error).message),
+      )
+    }
+    real.start(this.#metadata as GrpcMetadata, this)
+    for (const each of this.#kept.splice(0)) each(real)
+  }
+
+  onReceiveMetadata(metadata: GrpcMetadata): void {
+    this.#heard()
+    const listener = this.#listener
+    this.#inContext(() => listener?.onReceiveMetadata(metadata))
+  }
+
+  onReceiveMessage(message: unknown): void {
+    this.#heard()
+    const listener = this.#listener
+    this.#inContext(() => listener?.onReceiveMessage(message))
+  }
+
+  onReceiveStatus(status: GrpcStatus): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const lease = this.#lease
+    if (lease !== undefined && !lease.released) {
+      const made = lease.resource
+      made.calls.delete(this)
+      // The status of a call that ended here, not there, proves nothing.
+      const local = status.code === STATUS.DEADLINE_EXCEEDED || status.code === STATUS.CANCELLED
+      if (!local) made.heardAt = performance.now()
+      else if (made.heardAt < this.#startedAt) this.#host.suspect(made)
+      lease.release()
+    }
+    const listener = this.#listener
+    this.#inContext(() => listener?.onReceiveStatus(status))
+  }
+
+  #heard(): void {
+    if (this.#lease?.released === false) this.#lease.resource.heardAt = performance.now()
+  }
+
+  /** Ends a call that has not begun. Its status comes later, as the driver's does. */
+  #end(status: { readonly code: number; readonly details: string }): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#waiting?.abort()
+    this.#waiting = undefined
+    this.#kept = []
+    process.nextTick(() => {
+      const { constructor: Metadata } = this.#metadata as unknown as { constructor: new () => GrpcMetadata }
+      const listener = this.#listener
+      this.#inContext(() => listener?.onReceiveStatus({ ...status, metadata: new Metadata() }))
+    })
+  }
+}
