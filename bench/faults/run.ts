@@ -136,7 +136,7 @@ async function endure(subject: string, fault: Fault): Promise<Seen> {
   await sleep(AFTERWARDS_MILLIS)
   const crashed = child.exitCode !== null || child.signalCode !== null
   if (crashed) return { calls: [], connects: [], neverAnswered: 0, crashed }
-  child.stdin.end()
+  child.stdin?.end()
   const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
   await ended
   clearTimeout(timer)
