@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { overload, PATIENCE_MILLIS } from './overload.ts'
 
-/** Seconds of simulated overload; a fifth of a second of real time. */
-const SECONDS = 60
+/** Of simulated overload. */
+const SECONDS = 20
 
 describe.each([1.2, 1.5, 3])('a pool that is asked for %f× of what its server can do', (load) => {
   it('by default loses nothing where callers wait a little less long than they can', async () => {

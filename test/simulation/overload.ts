@@ -1,5 +1,6 @@
 import { Pool, PoolError, type PoolOptions } from 'millpond'
 import { ManualClock } from 'millpond/testing'
+import { after, seeded } from '../support/simulation.ts'
 
 /** The server: every piece of work takes this long. */
 const SERVICE_MILLIS = 20
@@ -22,19 +23,67 @@ export interface OverloadResult {
   readonly recoveredAfterMillis: number
 }
 
-/** A generator with a seed (Park and Miller). */
-function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state * 48_271) % 2_147_483_647
-    return state / 2_147_483_647
+/** How a caller fared. */
+interface Answer {
+  readonly outcome: 'answered' | 'late' | 'refused' | 'gave up'
+  /** Until it had a resource, or was told that it gets none. */
+  readonly waitedMillis: number
+}
+
+/** A pool and its callers, in a simulation that is the same every time. */
+class Scene {
+  readonly clock = new ManualClock()
+  readonly #random: () => number
+  readonly #pool: Pool<object>
+
+  constructor(options: PoolOptions<object>, seed: number) {
+    this.#random = seeded(seed)
+    this.#pool = new Pool<object>(
+      { kind: 'simulated', create: () => Promise.resolve({}), destroy: () => undefined },
+      { max: MAX, clock: this.clock, random: this.#random, ...options },
+    )
+  }
+
+  /** Gives up after {@link PATIENCE_MILLIS} by an abort signal, whether it waits or holds a resource. */
+  async call(): Promise<Answer> {
+    const { clock } = this
+    const cameAt = clock.now()
+    const abort = new AbortController()
+    const patience = clock.setTimer(() => abort.abort(new Error('gave up')), PATIENCE_MILLIS)
+    try {
+      const lease = await this.#pool.acquire({ signal: abort.signal })
+      const waitedMillis = clock.now() - cameAt
+      // The server finishes what it has begun.
+      await after(clock, SERVICE_MILLIS)
+      lease.release()
+      return { outcome: clock.now() - cameAt <= PATIENCE_MILLIS ? 'answered' : 'late', waitedMillis }
+    } catch (error) {
+      return { outcome: error instanceof PoolError ? 'refused' : 'gave up', waitedMillis: clock.now() - cameAt }
+    } finally {
+      patience.cancel()
+    }
+  }
+
+  /** Calls at this rate a second, with exponential gaps. */
+  async offer(rate: number, millis: number, told: (answer: Answer) => void = () => undefined): Promise<void> {
+    const until = this.clock.now() + millis
+    while (this.clock.now() < until) {
+      await this.clock.advance((-Math.log(1 - this.#random()) * 1_000) / rate)
+      void this.call().then(told)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.clock.advance(PATIENCE_MILLIS + SERVICE_MILLIS)
+    const closed = this.#pool.close()
+    await this.clock.advance(1_000)
+    await closed
   }
 }
 
 /**
- * Offers the load (1 is the capacity) with exponential gaps for some seconds, then half the capacity. A caller gives up
- * after {@link PATIENCE_MILLIS} by an abort signal, whether it waits or holds a resource; the server finishes what it
- * has begun. Deterministic: the same seed gives the same result.
+ * Offers the load (1 is the capacity) for some seconds, then half the capacity. Deterministic: the same seed gives the
+ * same result.
  */
 export async function overload(
   load: number,
@@ -42,63 +91,29 @@ export async function overload(
   options: PoolOptions<object>,
   seed = 1,
 ): Promise<OverloadResult> {
-  const clock = new ManualClock()
-  const random = seeded(seed)
-  const pool = new Pool<object>(
-    { kind: 'simulated', create: () => Promise.resolve({}), destroy: () => undefined },
-    { max: MAX, clock, random, ...options },
-  )
-  const sleep = (millis: number): Promise<void> =>
-    new Promise((resolve) => {
-      clock.setTimer(resolve, millis)
-    })
-  const good: number[] = []
-  const refused: number[] = []
-  let late = 0
+  const scene = new Scene(options, seed)
+  const answers: Answer[] = []
   let lastBadAt = 0
-  const caller = async (counts: boolean): Promise<void> => {
-    const cameAt = clock.now()
-    const abort = new AbortController()
-    const patience = clock.setTimer(() => abort.abort(new Error('gave up')), PATIENCE_MILLIS)
-    try {
-      const lease = await pool.acquire({ signal: abort.signal })
-      const waited = clock.now() - cameAt
-      await sleep(SERVICE_MILLIS)
-      lease.release()
-      const inTime = clock.now() - cameAt <= PATIENCE_MILLIS
-      if (!inTime) lastBadAt = clock.now()
-      if (!counts) return
-      if (inTime) good.push(waited)
-      else late++
-    } catch (error) {
-      lastBadAt = clock.now()
-      if (counts && error instanceof PoolError) refused.push(clock.now() - cameAt)
-    } finally {
-      patience.cancel()
-    }
+  const watch = ({ outcome }: Answer): void => {
+    if (outcome !== 'answered') lastBadAt = scene.clock.now()
   }
-  const offer = async (rate: number, until: number, counts: boolean): Promise<void> => {
-    for (let at = clock.now(); at < until;) {
-      const gap = (-Math.log(1 - random()) * 1_000) / rate
-      at += gap
-      await clock.advance(gap)
-      void caller(counts)
-    }
-  }
-  await offer(load * CAPACITY, clock.now() + 5_000, false) // until the queue is what it will be
-  const overloadedUntil = clock.now() + seconds * 1_000
-  await offer(load * CAPACITY, overloadedUntil, true)
-  await offer(0.5 * CAPACITY, clock.now() + 3_000, false)
-  await clock.advance(PATIENCE_MILLIS + SERVICE_MILLIS)
-  const closed = pool.close()
-  await clock.advance(1_000)
-  await closed
+  await scene.offer(load * CAPACITY, 5_000) // until the queue is what it will be
+  await scene.offer(load * CAPACITY, seconds * 1_000, (answer) => {
+    answers.push(answer)
+    watch(answer)
+  })
+  const overloadedUntil = scene.clock.now()
+  await scene.offer(0.5 * CAPACITY, 3_000, watch)
+  await scene.close()
+  const of = (outcome: Answer['outcome']): number[] =>
+    answers.filter((answer) => answer.outcome === outcome).map(({ waitedMillis }) => waitedMillis)
+  const [answered, refused] = [of('answered'), of('refused')]
   const able = CAPACITY * seconds
   return {
-    goodput: good.length / able,
-    wasted: late / able,
+    goodput: answered.length / able,
+    wasted: of('late').length / able,
     refusedAfter: { p50: quantile(refused, 0.5), p99: quantile(refused, 0.99), count: refused.length },
-    waited: { p50: quantile(good, 0.5), p99: quantile(good, 0.99) },
+    waited: { p50: quantile(answered, 0.5), p99: quantile(answered, 0.99) },
     recoveredAfterMillis: Math.max(0, lastBadAt - overloadedUntil),
   }
 }
@@ -108,45 +123,18 @@ export async function overload(
  * @returns how many of the burst's callers are answered in time, as a share
  */
 export async function bursts(size: number, options: PoolOptions<object>, seed = 1): Promise<number> {
-  const clock = new ManualClock()
-  const random = seeded(seed)
-  const pool = new Pool<object>(
-    { kind: 'simulated', create: () => Promise.resolve({}), destroy: () => undefined },
-    { max: MAX, clock, random, ...options },
-  )
-  let answered = 0
-  const caller = async (counts: boolean): Promise<void> => {
-    const cameAt = clock.now()
-    const abort = new AbortController()
-    const patience = clock.setTimer(() => abort.abort(new Error('gave up')), PATIENCE_MILLIS)
-    try {
-      const lease = await pool.acquire({ signal: abort.signal })
-      await new Promise<void>((resolve) => {
-        clock.setTimer(resolve, SERVICE_MILLIS)
-      })
-      lease.release()
-      if (counts && clock.now() - cameAt <= PATIENCE_MILLIS) answered++
-    } catch {
-      // Counts as not answered.
-    } finally {
-      patience.cancel()
-    }
-  }
-  const background = async (until: number): Promise<void> => {
-    while (clock.now() < until) {
-      await clock.advance((-Math.log(1 - random()) * 1_000) / (CAPACITY / 3))
-      void caller(false)
-    }
-  }
+  const scene = new Scene(options, seed)
   const count = 10
+  let answered = 0
   for (let burst = 0; burst < count; burst++) {
-    await background(clock.now() + 3_000)
-    for (let index = 0; index < size; index++) void caller(true)
+    await scene.offer(CAPACITY / 3, 3_000)
+    for (let index = 0; index < size; index++)
+      void scene.call().then(({ outcome }) => {
+        if (outcome === 'answered') answered++
+      })
   }
-  await background(clock.now() + 1_000)
-  const closed = pool.close()
-  await clock.advance(1_000)
-  await closed
+  await scene.offer(CAPACITY / 3, 1_000)
+  await scene.close()
   return answered / (size * count)
 }
 
