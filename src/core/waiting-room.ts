@@ -339,6 +339,8 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     if (this.#recovery.probing && alive === 0) return 'server-down'
     if (this.deadlocked()) return 'nested-acquire'
     if (this.#recovery.grantedLimit(clock.turnNow()) < sizes.max) return 'server-saturated'
+    // What is being opened would serve all who wait.
+    if (leased < sizes.max && creating >= Math.max(1, this.#queue.size)) return 'create-slow'
     const usual = this.#load.medianUseMillis ?? this.#load.meanUseMillis
     const stuck = infos.filter(
       ({ heldMillis }) => usual === undefined || heldMillis > STUCK_USE_TIMES * Math.max(usual, 1),
