@@ -24,6 +24,9 @@ export type AcquireFailure = 'timeout' | 'aborted' | 'refused' | 'failed'
 /** A lease is stuck when it is out longer than this many median use times. */
 const STUCK_USE_TIMES = 10
 
+/** Admission leaves one median use time, but no more than this share of the wait, for the work itself. */
+const HEADROOM = 0.1
+
 /** Sheds who waited too long although nothing is released. */
 class SheddingAlarm extends Deadline {
   readonly #ring: () => void
@@ -228,13 +231,15 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     const oldest = this.#queue.oldest()
     if (useMillis === undefined || oldest === undefined || now - oldest.queuedAt < useMillis) return
     const expectedMillis = this.#drainMillis(this.#queue.size + 1)
-    if (expectedMillis <= timeoutMillis) return
+    // Who gets a resource in the last instant has no time left to use it: callers count their work in.
+    const headroomMillis = Math.min(useMillis, HEADROOM * timeoutMillis)
+    if (expectedMillis + headroomMillis <= timeoutMillis) return
     const { name } = this.#context.options
     throw new OverloadedError(
       name,
       `pool "${name}": ${this.#queue.size} callers wait, the next would be served in about ${formatMillis(expectedMillis)} and can wait ${formatMillis(timeoutMillis)}`,
       'deadline',
-      Math.max(1, Math.ceil(expectedMillis - timeoutMillis)),
+      Math.max(1, Math.ceil(expectedMillis + headroomMillis - timeoutMillis)),
     )
   }
 
