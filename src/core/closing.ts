@@ -72,8 +72,10 @@ export class Closing<T> {
   proceed(): void {
     if (this.#done) return
     if (this.#queue.size === 0) this.#endIdle()
-    const { leased, maintaining, open, zombies } = this.#inventory
+    const { leased, maintaining } = this.#inventory
     if (!this.#over && this.#queue.size + leased + maintaining === 0) this.#endGrace()
+    // Read only now: the end of the grace time turns creates under way into late ones.
+    const { open, zombies } = this.#inventory
     if (this.#over && open === 0 && (zombies === 0 || this.#impatient)) this.#finish()
   }
 

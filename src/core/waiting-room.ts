@@ -27,6 +27,9 @@ export type AcquireFailure = 'timeout' | 'aborted' | 'refused' | 'failed'
 /** A lease is stuck when it is out longer than this many median use times. */
 const STUCK_USE_TIMES = 10
 
+/** Admission leaves one median use time, but no more than this share of the wait, for the work itself. */
+const HEADROOM = 0.1
+
 /** Where callers wait: who is let in, who is next, and how those end who get nothing. */
 export class WaitingRoom<T> implements WaiterHost<T> {
   readonly #context: PoolContext<T>
@@ -247,13 +250,15 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     const oldest = this.#queue.oldest()
     if (useMillis === undefined || oldest === undefined || now - oldest.queuedAt < useMillis) return
     const expectedMillis = this.#drainMillis(this.#queue.size + 1)
-    if (expectedMillis <= timeoutMillis) return
+    // Who gets a resource in the last instant has no time left to use it: callers count their work in.
+    const headroomMillis = Math.min(useMillis, HEADROOM * timeoutMillis)
+    if (expectedMillis + headroomMillis <= timeoutMillis) return
     const { name } = this.#context.options
     throw new OverloadedError(
       name,
       `pool "${name}": ${this.#queue.size} callers wait, the next would be served in about ${formatMillis(expectedMillis)} and can wait ${formatMillis(timeoutMillis)}`,
       'deadline',
-      Math.max(1, Math.ceil(expectedMillis - timeoutMillis)),
+      Math.max(1, Math.ceil(expectedMillis + headroomMillis - timeoutMillis)),
     )
   }
 
@@ -358,6 +363,8 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     if (this.#recovery.probing && alive === 0) return 'server-down'
     if (this.deadlocked()) return 'nested-acquire'
     if (this.#recovery.grantedLimit(clock.turnNow()) < sizes.max) return 'server-saturated'
+    // What is being opened would serve all who wait.
+    if (leased < sizes.max && creating >= Math.max(1, this.#queue.size)) return 'create-slow'
     const usual = this.#load.medianUseMillis ?? this.#load.meanUseMillis
     const stuck = infos.filter(
       ({ heldMillis }) => usual === undefined || heldMillis > STUCK_USE_TIMES * Math.max(usual, 1),

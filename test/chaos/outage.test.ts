@@ -21,7 +21,7 @@ describe('an outage', { timeout: 180_000 }, () => {
   })
 
   describe('C1: the server is down at start', () => {
-    const outageMillis = pick(30_000, 4_000)
+    const outageMillis = pick(30_000, 2_500)
 
     it('tells every caller in time why, makes few attempts, and serves who waits soon after the server is up', async () => {
       await rig.proxy.set({ connect: 'refuse' })

@@ -57,6 +57,22 @@ describe('close', () => {
     expect(await closing).toMatchObject({ pendingCreates: 0 })
   })
 
+  it('waits for creates that heed their signal a little later, also when it rejects who waits', async () => {
+    const { pool, ask, clock, factory } = setUp({ max: 3 })
+    factory.onCreate = ({ signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => clock.setTimer(() => reject(new Error('given up')), 5))
+      })
+    const waiting = [ask(), ask()]
+    await clock.settle()
+    const closing = pool.close({ waiters: 'reject' })
+    await clock.settle()
+    expect(waiting.map(({ code }) => code())).toEqual(['ERR_POOL_CLOSED', 'ERR_POOL_CLOSED'])
+    expect(pool.state).toBe('closing')
+    await clock.advance(5)
+    expect(await closing).toMatchObject({ pendingCreates: 0, rejected: 2 })
+  })
+
   it('does not wait for ever for a create that heeds no signal, or a goodbye that never ends', async () => {
     const { pool, ask, clock, factory } = setUp({ destroyTimeoutMillis: 1_000 })
     const opened = ask()

@@ -108,4 +108,15 @@ describe('a deadline', () => {
     expect(error.report.longest[0]?.stack).toContain('deadline.test.ts')
     for (const lease of held) lease.release()
   })
+
+  it('suspects no leak while what is being opened would serve all who wait', async () => {
+    const { take, ask, clock, factory } = setUp({ max: 4 })
+    const [held] = await take(1)
+    factory.holdCreates()
+    await clock.advance(5_000)
+    const waiting = [ask({ timeoutMillis: 100 }), ask({ timeoutMillis: 100 })]
+    await clock.advance(100)
+    expect(waiting[0]?.error).toMatchObject({ report: { diagnosis: 'create-slow' } })
+    held?.release()
+  })
 })
