@@ -37,6 +37,8 @@ export class FaultProxy implements AsyncDisposable {
   readonly host = '127.0.0.1'
   readonly #connections = new Map<number, Connection>()
   readonly #silent = new Set<Socket>()
+  /** Both sides of everything that runs through, until it is closed. */
+  readonly #sockets = new Set<Socket>()
   readonly #random: () => number
   #target: { readonly host: string; readonly port: number }
   #server: Server
@@ -121,7 +123,7 @@ export class FaultProxy implements AsyncDisposable {
       this.#server.close(() => resolve())
     })
     this.cutAll('reset')
-    for (const socket of this.#silent) socket.destroy()
+    for (const socket of this.#sockets) socket.destroy()
     await closed
   }
 
@@ -139,6 +141,7 @@ export class FaultProxy implements AsyncDisposable {
     this.#accepted++
     this.#acceptedNow++
     client.on('error', () => undefined)
+    this.#track(client)
     const { connect: fault = 'accept', maxConnections = Infinity, connectDelayMillis = 0 } = this.#faults
     const how = typeof fault === 'function' ? fault(this.#acceptedNow) : fault
     if (how === 'reset' || this.#connections.size >= maxConnections) client.resetAndDestroy()
@@ -146,6 +149,11 @@ export class FaultProxy implements AsyncDisposable {
     else if (how === 'silence') this.#keepSilent(client)
     else if (connectDelayMillis > 0) this.#forwardLater(client, connectDelayMillis)
     else this.#forward(client)
+  }
+
+  #track(socket: Socket): void {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
   }
 
   #forwardLater(client: Socket, delayMillis: number): void {
@@ -166,6 +174,7 @@ export class FaultProxy implements AsyncDisposable {
   #forward(client: Socket): void {
     const id = ++this.#lastId
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true })
+    this.#track(server)
     const cut = (how: 'reset' | 'fin'): void => {
       this.#connections.delete(id)
       for (const socket of [client, server]) {

@@ -246,7 +246,10 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   #refuse(): void {
     if (this.#status.state === 'closing' || this.#status.state === 'closed') throw closedError(this.name)
     const { recovery } = this.opener
-    if (!recovery.probing || this.inventory.alive > 0 || this.clock.now() >= recovery.nextAttemptAt) return
+    if (!recovery.probing || this.inventory.alive > 0) return
+    // Whoever is refused would have waited: as much of a reason to look soon.
+    if (!recovery.hopeless) recovery.pullForward()
+    if (this.clock.now() >= recovery.nextAttemptAt) return
     if (recovery.hopeless) throw createError(this, this.opener.recovery)
     if (this.options.failFastWhenDown && this.#status.state === 'paused') throw downError(this, this.opener.recovery)
   }

@@ -2,7 +2,7 @@ import type { FailureClass } from './factory.ts'
 
 const FIRST_DELAY_MILLIS = 200
 const LONGEST_DELAY_MILLIS = 5_000
-/** While somebody waits, the next probe comes this long after the last one began, at the latest. */
+/** While somebody asks, the next probe comes this long after the last one began, at the latest. */
 const PULLED_FORWARD_MILLIS = 1_000
 /** A create that takes longer than this, and than three times the usual, tells that the server is still struggling. */
 const SLOW_CREATE_MILLIS = 100
@@ -137,7 +137,7 @@ export class Recovery {
     this.#grantedLimit = open
   }
 
-  /** Somebody waits: looks sooner. */
+  /** Somebody asks: looks sooner. */
   pullForward(): void {
     if (this.failures === 0) return
     const soonest = this.#lastAttemptAt + PULLED_FORWARD_MILLIS + 20 * this.#random()

@@ -69,6 +69,22 @@ describe('a server that is down', () => {
     expect(harness.factory.createCalls).toBe(1)
   })
 
+  it('is looked for at least once a second while callers are told at once, and seldom while nobody asks', async () => {
+    const harness = setUp({ failFastWhenDown: true })
+    const { clock, ask, factory } = harness
+    failing(harness, { now: 'disconnect' })
+    ask()
+    await clock.advance(60_000)
+    const attempts = factory.createCalls
+    for (let second = 0; second < 20; second++) {
+      ask()
+      await clock.advance(1_100)
+    }
+    expect(factory.createCalls - attempts).toBeGreaterThanOrEqual(18)
+    expect(factory.createCalls - attempts).toBeLessThanOrEqual(22)
+    expect(attempts).toBeLessThan(25)
+  })
+
   it('refills as fast as it keeps up: two at once, then more', async () => {
     const harness = setUp({ max: 20, maxConnecting: 8, acquireTimeoutMillis: 60_000 })
     const { clock, ask, factory } = harness
