@@ -148,3 +148,4 @@ async function endure(subject: string, fault: Fault): Promise<Seen> {
     crashed,
   }
 }
+process.exit(0)
