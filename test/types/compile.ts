@@ -36,6 +36,7 @@ export function complaintsOf(
     paths: {
       millpond: [`${root}src/index.ts`],
       'millpond/pg': [`${root}src/adapters/pg/index.ts`],
+      'millpond/grpc': [`${root}src/adapters/grpc/index.ts`],
       'millpond/testing': [`${root}src/testing/index.ts`],
       ...(pgTypes === 'types-pg-low' ? { pg: [`${root}node_modules/types-pg-low/index.d.ts`] } : {}),
     },

@@ -6,6 +6,14 @@ import { complaintsOf } from './compile.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pages = ['README.md', ...readdirSync(`${root}docs/guide`).map((name) => `docs/guide/${name}`)]
 
+/** A client as generators write it; on one line, like all that goes before a snippet. */
+const USER_SERVICE = [
+  "import('@grpc/grpc-js').Client & { getUser(request: { id: number }, callback: ",
+  "(error: import('@grpc/grpc-js').ServiceError | null, user: { name: string }) => void): ",
+  "import('@grpc/grpc-js').ClientUnaryCall; ",
+  "listUsers(request: object): import('@grpc/grpc-js').ClientReadableStream<{ name: string }> }",
+].join('')
+
 /** What a reader has at hand already: used by a snippet that does not bring it itself. */
 const AT_HAND: Readonly<Record<string, string>> = {
   connect: "import { connect } from 'node:net'",
@@ -13,6 +21,8 @@ const AT_HAND: Readonly<Record<string, string>> = {
   pg: "import pg from 'pg'",
   pgPool: "import { pgPool } from 'millpond/pg'",
   Pool: "import { Pool } from 'millpond'",
+  UserServiceClient: `declare const UserServiceClient: new (address: string, credentials: import('@grpc/grpc-js').ChannelCredentials, options?: object) => (${USER_SERVICE})`,
+  userService: `declare const userService: import('millpond/grpc').GrpcPool<${USER_SERVICE}>`,
 }
 const POOL = 'declare const pool: pg.Pool & import("millpond/pg").PgPoolExtras<import("pg").PoolClient>'
 

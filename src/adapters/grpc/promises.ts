@@ -42,7 +42,7 @@ type UnaryMethod<M> = M extends (...args: infer A extends unknown[]) => infer K
       ? A extends [infer Q, ...unknown[], infer B]
         ? // The driver's type of an error, and a value that is missing with one.
           // eslint-disable-next-line @typescript-eslint/no-explicit-any
-          B extends (error: any, value?: infer R) => unknown
+          B extends (error: any, value: infer R) => unknown
           ? PromiseMethod<Q, NonNullable<R>>
           : never
         : never
