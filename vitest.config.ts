@@ -1,7 +1,5 @@
 import { defineConfig } from 'vitest/config'
-import { fileURLToPath } from 'node:url'
-
-const source = (path: string): string => fileURLToPath(new URL(`./src/${path}`, import.meta.url))
+import { doors } from './scripts/doors.mjs'
 
 export default defineConfig({
   resolve: {
@@ -9,10 +7,7 @@ export default defineConfig({
     alias: [
       // The lowest driver that is supported, in the matrix of versions.
       ...(process.env['MILLPOND_TEST_PG'] === 'lowest' ? [{ find: /^pg$/, replacement: 'pg-lowest' }] : []),
-      { find: /^millpond$/, replacement: source('index.ts') },
-      { find: /^millpond\/pg$/, replacement: source('adapters/pg/index.ts') },
-      { find: /^millpond\/grpc$/, replacement: source('adapters/grpc/index.ts') },
-      { find: /^millpond\/testing$/, replacement: source('testing/index.ts') },
+      ...Object.entries(doors()).map(([door, source]) => ({ find: new RegExp(`^${door}$`), replacement: source })),
     ],
   },
   test: {

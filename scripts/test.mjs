@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureInstalled } from './ensure-installed.mjs'
+import { installServers } from './install-servers.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
 ensureInstalled()
+installServers()
 
 const bin = (name) => join(root, 'node_modules', name)
 const node = (script, ...args) => [process.execPath, [script, ...args]]

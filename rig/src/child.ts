@@ -15,9 +15,9 @@ const folders = new Set<string>()
 const children = new Set<ChildProcess>()
 let cleansUp = false
 
-/** Where a program is on the PATH. */
-export function findProgram(name: string): string | undefined {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+/** Where a program is: on the PATH, or in one of these folders. */
+export function findProgram(name: string, others: readonly string[] = []): string | undefined {
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...others]) {
     const path = join(folder, name)
     try {
       accessSync(path, constants.X_OK)

@@ -25,7 +25,10 @@ describe.skipIf(python === undefined)('a client in Python', () => {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     const said: Record<string, unknown> = {}
-    const lines = createInterface(client.stdout).on('line', (line) => Object.assign(said, JSON.parse(line) as object) as unknown)
+    const lines = createInterface(client.stdout).on(
+      'line',
+      (line) => Object.assign(said, JSON.parse(line) as object) as unknown,
+    )
     const ended = once(client, 'exit')
     await waitFor(() => 'burst' in said, { what: 'a burst of calls' })
     expect(said).toEqual({ echo: 'from Python', failed: 'NOT_FOUND', health: 1, burst: 7 })

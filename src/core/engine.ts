@@ -19,7 +19,7 @@ import { Passage } from './passage.ts'
 import { Readiness } from './readiness.ts'
 import { Recall } from './recall.ts'
 import type { Request } from './request.ts'
-import { closedError, createError, downError } from './refusals.ts'
+import { assertWorthWaiting, closedError, createError, downError } from './refusals.ts'
 import { Counters } from './stats.ts'
 import { asksBroken, Retirement } from './retirement.ts'
 import { Status } from './status.ts'
@@ -225,7 +225,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   wait(timeoutMillis: number, priority: number, request: Request | undefined): Promise<Lease<T>> {
     this.opener.started = true
     try {
-      if (this.#status.state !== 'open' || this.opener.recovery.probing) this.#refuse()
+      if (this.#status.state !== 'open' || this.opener.recovery.probing)
+        assertWorthWaiting(this, this.#status.state, this.opener.recovery, this.inventory.alive)
       const promise = this.room.enter(timeoutMillis, priority, request)
       if (this.inventory.available.size > 0 || !this.#full() || this.events.pending) this.changed()
       return promise
@@ -240,18 +241,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   /** Nothing more may be opened, whatever the demand. */
   #full(): boolean {
     return this.inventory.occupied + this.inventory.creating >= this.sizes.max + this.options.maxOverflow
-  }
-
-  /** @throws what a caller is told who need not wait for it */
-  #refuse(): void {
-    if (this.#status.state === 'closing' || this.#status.state === 'closed') throw closedError(this.name)
-    const { recovery } = this.opener
-    if (!recovery.probing || this.inventory.alive > 0) return
-    // Whoever is refused would have waited: as much of a reason to look soon.
-    if (!recovery.hopeless) recovery.pullForward()
-    if (this.clock.now() >= recovery.nextAttemptAt) return
-    if (recovery.hopeless) throw createError(this, this.opener.recovery)
-    if (this.options.failFastWhenDown && this.#status.state === 'paused') throw downError(this, this.opener.recovery)
   }
 
   #lend(entry: Entry<T>, now: number, request: Request | undefined, waitedMillis: number): Lease<T> {
@@ -345,11 +334,11 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   // ── what the parts report ──
 
   #opened(entry: Entry<T>): void {
-    const { clock, options } = this
-    entry.expiresAt = entry.createdAt + options.maxLifetimeMillis * (0.75 + 0.25 * options.random())
+    const { maxLifetimeMillis, random } = this.options
+    entry.expiresAt = entry.createdAt + maxLifetimeMillis * (0.75 + 0.25 * random())
     if (this.#status.state === 'paused') this.#status.resumeFromPause(this.opener.recovery)
     this.#upkeep.start()
-    if (!this.#retirement.ends(entry, clock.turnNow())) this.#passage.created(entry)
+    if (!this.#retirement.ends(entry, this.clock.turnNow())) this.#passage.created(entry)
     this.changed()
   }
 
@@ -363,10 +352,11 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   #createFailed(): void {
     const { recovery } = this.opener
     if (recovery.probing && this.inventory.alive + this.inventory.creating === 0) {
-      if (this.#status.state === 'open') this.#status.pause(this.opener.recovery)
-      if (recovery.hopeless) this.room.failAll('failed', () => createError(this, this.opener.recovery))
-      else if (this.options.failFastWhenDown) this.room.failAll('failed', () => downError(this, this.opener.recovery))
-      if (recovery.hopeless) this.readiness.fail(() => createError(this, this.opener.recovery))
+      if (this.#status.state === 'open') this.#status.pause(recovery)
+      if (recovery.hopeless) {
+        this.room.failAll('failed', () => createError(this, recovery))
+        this.readiness.fail(() => createError(this, recovery))
+      } else if (this.options.failFastWhenDown) this.room.failAll('failed', () => downError(this, recovery))
     }
     this.changed()
   }

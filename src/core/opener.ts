@@ -166,7 +166,8 @@ export class Opener<T> {
 
   /** What `min`, `minIdle`, `ready()` and planned replacements ask for; last in line, and never while paused. */
   #forSizes(): number {
-    if (!this.started || this.recovery.hopeless) return 0
+    // Asking again would not help, and may lock an account; only who asks whether it helps by now makes it worth a try.
+    if (!this.started || (this.recovery.hopeless && this.wantedReady === 0)) return 0
     const { sizes } = this.#context
     const { alive, creating, idle, maintaining } = this.#inventory
     const forTotal = Math.max(sizes.min, this.wantedReady) + this.replacing - (alive + creating)

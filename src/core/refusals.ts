@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts'
 import { CreateError, PoolClosedError, PoolDownError } from './errors.ts'
+import type { PoolState } from './lifecycle.ts'
 import type { Recovery } from './recovery.ts'
 
 /** The errors of callers who need not wait. */
@@ -7,6 +8,7 @@ interface Refusing {
   readonly name: string
   readonly clock: Clock
   readonly factory: { readonly kind: string }
+  readonly options: { readonly failFastWhenDown: boolean }
 }
 
 export function closedError(pool: string): PoolClosedError {
@@ -22,4 +24,15 @@ export function downError({ name, clock }: Refusing, { lastError, nextAttemptAt 
   const retryAfterMillis = Math.max(0, Math.ceil(nextAttemptAt - clock.now()))
   const message = `pool "${name}": the server cannot be reached, the next probe is due in ${retryAfterMillis} ms; see the cause of this error`
   return new PoolDownError(name, message, retryAfterMillis, lastError)
+}
+
+/** @throws what a caller is told who need not wait for it */
+export function assertWorthWaiting(pool: Refusing, state: PoolState, recovery: Recovery, alive: number): void {
+  if (state === 'closing' || state === 'closed') throw closedError(pool.name)
+  if (!recovery.probing || alive > 0) return
+  // Whoever is refused would have waited: as much of a reason to look soon.
+  if (!recovery.hopeless) recovery.pullForward()
+  if (pool.clock.now() >= recovery.nextAttemptAt) return
+  if (recovery.hopeless) throw createError(pool, recovery)
+  if (pool.options.failFastWhenDown && state === 'paused') throw downError(pool, recovery)
 }

@@ -6,7 +6,7 @@ import type { PoolState } from '../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../core/managed-pool.ts'
 import { checkOption } from '../core/option-check.ts'
 import type { PoolStats } from '../core/stats.ts'
-import { sumStats } from './sum-stats.ts'
+import { sumStats } from '../core/sum-stats.ts'
 
 export interface PoolGroupOptions {
   /** Names the group: one series in metrics, one pool in a registry. @defaultValue 'group' */

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import { doors } from '../../scripts/doors.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -34,10 +35,7 @@ export function complaintsOf(
   const options: ts.CompilerOptions = {
     ...USERS_OPTIONS,
     paths: {
-      millpond: [`${root}src/index.ts`],
-      'millpond/pg': [`${root}src/adapters/pg/index.ts`],
-      'millpond/grpc': [`${root}src/adapters/grpc/index.ts`],
-      'millpond/testing': [`${root}src/testing/index.ts`],
+      ...Object.fromEntries(Object.entries(doors()).map(([door, source]) => [door, [source]])),
       ...(pgTypes === 'types-pg-low' ? { pg: [`${root}node_modules/types-pg-low/index.d.ts`] } : {}),
     },
     ...compilerOptions,

@@ -150,6 +150,23 @@ describe('a server that is down', () => {
 })
 
 describe('a create that cannot succeed', () => {
+  it('tells `ready()` the real error when asking again does not help, without waiting for its timeout', async () => {
+    const harness = setUp({ min: 1 })
+    const { clock, ask, pool } = harness
+    const failure: { now: 'auth' | undefined } = { now: 'auth' }
+    const attempts = failing(harness, failure)
+    ask()
+    await clock.settle()
+    const refused = pool.ready({ timeoutMillis: 60_000 }).catch((error: unknown) => error)
+    await clock.advance(1_000)
+    expect(await refused).toMatchObject({ code: 'ERR_POOL_CREATE', cause: { message: 'the real auth error' } })
+    expect(attempts).toHaveLength(2)
+    failure.now = undefined
+    const ready = pool.ready({ timeoutMillis: 60_000 })
+    await clock.advance(1_000)
+    await ready
+  })
+
   it.each(['auth', 'config'] as const)(
     'of class %s fails whoever waits at once, and is tried once per probe delay',
     async (now) => {

@@ -1,7 +1,7 @@
-import type { DestroyReason } from '../core/factory.ts'
-import type { HistogramSnapshot } from '../core/histogram.ts'
-import type { PoolState } from '../core/lifecycle.ts'
-import type { PoolStats } from '../core/stats.ts'
+import type { DestroyReason } from './factory.ts'
+import type { HistogramSnapshot } from './histogram.ts'
+import type { PoolState } from './lifecycle.ts'
+import type { PoolStats } from './stats.ts'
 
 const COUNTERS = [
   'requested',
