@@ -2,15 +2,25 @@
 // Elsewhere it says what to install. The tests of a server that is missing are skipped loudly, and fail with CI=true.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** What is needed: the program that shows it is there, and what brings it. */
-const SERVERS = [{ what: 'Redis 7', program: 'redis-server', packages: ['redis-server'], elsewhere: 'redis' }]
+/** Where the packages of Debian's own Python are, /usr/bin/python3, whatever else is called `python3` here. */
+const PYTHON = '/usr/lib/python3/dist-packages'
+
+/** What is needed: the program (or the absolute path of a file) that shows it is there, and what brings it. */
+const SERVERS = [
+  { what: 'Redis 7', program: 'redis-server', packages: ['redis-server'], elsewhere: 'redis' },
+  { what: 'nginx', program: 'nginx', packages: ['nginx-light'], elsewhere: 'nginx' },
+  { what: 'HAProxy', program: 'haproxy', packages: ['haproxy'], elsewhere: 'haproxy' },
+  { what: 'requests for Python', program: `${PYTHON}/requests`, packages: ['python3-requests'], elsewhere: 'requests' },
+  { what: 'gRPC for Python', program: `${PYTHON}/grpc`, packages: ['python3-grpcio'], elsewhere: 'grpcio' },
+]
 
 const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin']
 
-const isThere = (program) => FOLDERS.some((folder) => existsSync(join(folder, program)))
+const isThere = (program) =>
+  isAbsolute(program) ? existsSync(program) : FOLDERS.some((folder) => existsSync(join(folder, program)))
 
 /** Installs what is missing. Returns whether everything is there now. */
 export function installServers() {
