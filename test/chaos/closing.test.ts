@@ -1,3 +1,8 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
 import { destroyedIn, Callers, ChaosRig, expectIdentities, figures, pick, stopwatch } from '../support/chaos.ts'
@@ -76,32 +81,28 @@ describe('C21: closing in the middle of it', { timeout: 240_000 }, () => {
   )
 
   it('a program whose pool was closed in an outage ends by itself', async () => {
-    const { execFile } = await import('node:child_process')
-    const { fileURLToPath } = await import('node:url')
-    const program = fileURLToPath(new URL('../support/closing-program.ts', import.meta.url))
-    const output = await new Promise<string>((resolve, reject) => {
-      execFile(
-        process.execPath,
-        ['--import', 'tsx', program],
-        {
-          timeout: 20_000,
-          env: {
-            ...process.env,
-            DATABASE_URL: rig.server.connectionString.replace(`:${rig.server.port}/`, `:${rig.proxy.port}/`),
-          },
-        },
-        (error, stdout, stderr) => {
-          if (error === null) resolve(stdout)
-          else reject(new Error(`the program did not end by itself: ${stderr}`, { cause: error }))
-        },
-      )
-      void waitFor(async () => (await rig.view.backends()).filter(({ state }) => state === 'idle').length === 4, {
-        what: 'it has connected',
-      }).then(() => rig.proxy.blackHole())
+    const program = fork(fileURLToPath(new URL('../support/closing-program.ts', import.meta.url)), {
+      execArgv: ['--import', 'tsx'],
+      silent: true,
+      env: {
+        ...process.env,
+        DATABASE_URL: rig.server.connectionString.replace(`:${rig.server.port}/`, `:${rig.proxy.port}/`),
+      },
     })
-    const { listeners, ...rest } = JSON.parse(output) as { listeners: number; handles: string[] }
-    figures('C21 a program ends by itself', { listeners, handles: rest.handles.join() || 'none' })
+    const said = Promise.all([text(program.stdout as Readable), text(program.stderr as Readable)])
+    const ended = once(program, 'exit') as Promise<[code: number | null, signal: string | null]>
+    // It has to end by itself: what is killed here has not, and its signal says so.
+    const watchdog = setTimeout(() => program.kill('SIGKILL'), 60_000)
+    await Promise.race([once(program, 'message'), ended])
+    await rig.proxy.blackHole()
+    if (program.connected) program.send('silent')
+    const [code, signal] = await ended
+    clearTimeout(watchdog)
+    const [output, errors] = await said
+    expect({ code, signal }, errors).toEqual({ code: 0, signal: null })
+    const { listeners, handles } = JSON.parse(output) as { listeners: number; handles: string[] }
+    figures('C21 a program ends by itself', { listeners, handles: handles.join() || 'none' })
     expect(listeners).toBeLessThanOrEqual(0)
-    expect(rest.handles.filter((handle) => !/^(PipeWrap|TTYWrap|Pipe|FSEvent)/.test(handle))).toEqual([])
+    expect(handles.filter((handle) => !/^(PipeWrap|TTYWrap|Pipe|FSEvent)/.test(handle))).toEqual([])
   })
 })

@@ -111,14 +111,12 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
     })
 
     it('by a NAT gateway, silently: a keep-alive prevents it', async () => {
-      await rig.proxy.set({ forgetIdleMillis: 2 * idleMillis })
-      const pool = await rig.filled({
-        min: 20,
-        keepAliveMillis: 1.2 * idleMillis,
-        validateTimeoutMillis: VALIDATE_TIMEOUT,
-      })
+      // Far enough apart that a machine at work elsewhere does not make the keep-alive come too late.
+      const [natMillis, keepAliveMillis] = pick([30_000, 20_000], [2_500, 400])
+      await rig.proxy.set({ forgetIdleMillis: natMillis })
+      const pool = await rig.filled({ min: 20, keepAliveMillis, validateTimeoutMillis: VALIDATE_TIMEOUT })
       const callers = new Callers(pool)
-      await sleep(5 * idleMillis)
+      await sleep(1.5 * natMillis)
       await Promise.all(Array.from({ length: 40 }, () => callers.ask()))
       figures('C7 NAT drop, with a keep-alive', { ...callers.tally(), created: pool.stats().created })
       expect(callers.tally()).toEqual({ ok: 40 })
@@ -126,7 +124,6 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
     })
 
     it('by a NAT gateway, silently, without a keep-alive or a check: costs one statement, and that one warns of all others', async () => {
-      await rig.proxy.set({ forgetIdleMillis: idleMillis })
       const pool = await rig.filled({
         keepAliveMillis: Infinity,
         validateAfterIdleMillis: Infinity,
@@ -136,12 +133,18 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
       })
       const counts = countEvents(pool, 'invalidated', 'validated')
       const callers = new Callers(pool)
-      await sleep(1.5 * idleMillis)
+      for (const connection of rig.proxy.connections) connection.blackHole()
       for (let round = 0; round < 40; round++) await callers.ask()
-      figures('C7 NAT drop, without a keep-alive', { ...callers.tally(), ...counts })
-      expect(callers.of('query-failed').length).toBeLessThanOrEqual(1)
-      expect(callers.of('no-connection')).toEqual([])
-      expect(counts['validated']).toBeLessThanOrEqual(2)
+      await waitFor(() => counts['invalidated'] === 1, { what: 'the witness has been silent too' })
+      const { longestAcquireMillis } = callers
+      figures('C7 NAT drop, without a keep-alive', {
+        ...callers.tally(),
+        ...counts,
+        'longest acquire ms': longestAcquireMillis,
+      })
+      expect(callers.tally()).toEqual({ 'query-failed': 1, ok: 39 })
+      // Nobody waited for one check after the other: the first that failed spoke for all.
+      expect(longestAcquireMillis).toBeLessThanOrEqual(3 * VALIDATE_TIMEOUT + 1_000 + rig.lag.allowance)
     })
   })
 })

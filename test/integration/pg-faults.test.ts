@@ -134,6 +134,27 @@ describePostgres('a pool whose server or network fails', () => {
     expect(pool.stats()).toMatchObject({ creating: 0, zombies: 0 })
   })
 
+  it('leaves nothing of a connect whose onConnect never answers, and tells nobody of one that answers too late', async () => {
+    let answer = (): void => undefined
+    let hangs = true
+    pool = poolOn(rig.server, {
+      max: 1,
+      createTimeoutMillis: 100,
+      failFastWhenDown: false,
+      onConnect: () => (hangs ? new Promise<void>((resolve) => (answer = resolve)) : undefined),
+    })
+    let connected = 0
+    pool.on('connect', () => connected++)
+    const waiting = pool.query('SELECT 1')
+    await waitFor(() => pool.stats().createErrors > 0, { what: 'the connect is given up' })
+    await waitFor(() => pool.stats().zombies === 0, { what: 'nothing is left of it' })
+    hangs = false
+    answer()
+    await waiting
+    await waitFor(async () => (await rig.view.count()) === 1, { what: 'the server holds the second one only' })
+    expect(connected).toBe(1)
+  })
+
   it('moves to the other server when the first is not writable', async () => {
     const standby = await startServer({ settings: { default_transaction_read_only: 'on' } })
     const hosts = [standby, rig].map(({ server }) => `${server.host}:${server.port}`)

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { pgPool } from '../../src/adapters/pg/index.ts'
 
-// Closed while its network is silent; says what is left, and must then end by itself.
+// Told over its IPC channel that its network is silent, it closes its pool, says what is left, and must then end by itself.
 const EVENTS = ['uncaughtException', 'unhandledRejection', 'exit', 'beforeExit', 'SIGINT', 'SIGTERM', 'SIGCONT']
 const listeners = (): number => EVENTS.reduce((sum, event) => sum + process.listenerCount(event), 0)
 const before = listeners()
@@ -14,7 +14,12 @@ const pool = pgPool(pg, {
 })
 const clients = await Promise.all(Array.from({ length: 4 }, () => pool.connect()))
 await Promise.all(clients.map((client) => client.query('SELECT 1')))
-await new Promise((resolve) => setTimeout(resolve, 1_000))
+
+const silent = new Promise((resolve) => process.once('message', resolve))
+process.send?.('connected')
+await silent
+process.disconnect()
+
 const running = clients.map((client) => client.query('SELECT 1').catch(() => undefined))
 const waiting = pool.connect().catch(() => undefined)
 await pool.close({ timeoutMillis: 200, waiters: 'reject' })

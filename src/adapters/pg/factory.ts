@@ -83,13 +83,17 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     this.#sessions.set(client, session)
     this.#untold.add(client)
     this.#listen(client, session, context)
-    const giveUp = (): void => {
-      abortConnect(client)
-    }
+    let giveUp = (): void => undefined
+    // Heeded whatever the connect hangs on, a user's `onConnect` included: once the socket is gone, nothing is left of it.
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = (): void => {
+        abortConnect(client)
+        reject(context.signal.reason as Error)
+      }
+    })
     context.signal.addEventListener('abort', giveUp, { once: true })
     try {
-      await client.connect()
-      await session.quietly(() => this.#setUp(client))
+      await Promise.race([givenUp, this.#ready(client, session, context.signal)])
       this.#untold.delete(client)
       return client
     } catch (error) {
@@ -98,6 +102,11 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     } finally {
       context.signal.removeEventListener('abort', giveUp)
     }
+  }
+
+  async #ready(client: DriverClient, session: Session, signal: AbortSignal): Promise<void> {
+    await client.connect()
+    await session.quietly(() => this.#setUp(client, signal))
   }
 
   #clientConfig(host: string | undefined, context: CreateContext): Record<string, unknown> {
@@ -142,9 +151,10 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     })
   }
 
-  async #setUp(client: DriverClient): Promise<void> {
+  async #setUp(client: DriverClient, signal: AbortSignal): Promise<void> {
     await this.#checkRole(client)
     await this.#options.onConnect?.(client as never)
+    signal.throwIfAborted()
     this.#host.connected(client)
     // What a 'connect' listener has sent belongs to the connection's first state: it is over before anyone gets it.
     if (isBusy(client)) {
