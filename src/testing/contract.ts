@@ -1,14 +1,8 @@
 import type { Lease } from '../core/lease.ts'
-import type { ManagedPool } from '../core/managed-pool.ts'
 import { PoolError } from '../core/errors.ts'
 import type { Pool } from '../core/pool.ts'
 import { inspect } from 'node:util'
-
-/** The part of a test runner that the contracts need; Vitest, Jest and `node:test` have it. */
-export interface TestApi {
-  readonly describe: (name: string, body: () => void) => void
-  readonly it: (name: string, body: () => Promise<void>) => void
-}
+import { check, type TestApi } from './test-api.ts'
 
 export interface ContractOptions<T> {
   /** Makes a pool of at most two resources, on a real server. */
@@ -17,18 +11,6 @@ export interface ContractOptions<T> {
   readonly work: (resource: T) => Promise<void>
   /** Ends the resource's connection from the server's side. */
   readonly kill: (resource: T) => Promise<void>
-}
-
-export interface ViewContractOptions {
-  readonly make: () => Promise<ManagedPool> | ManagedPool
-  /** Has the pool open something and give it back. */
-  readonly touch: (pool: ManagedPool) => Promise<void>
-  /** Texts that must never be shown: the password, a token. */
-  readonly secrets: readonly string[]
-}
-
-function check(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new Error(`contract: ${message}`)
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
@@ -172,56 +154,5 @@ export function poolContract<T>(
         check((await codeOf(pool.acquire())) === 'ERR_POOL_CLOSED', 'a closed pool must say that it is closed')
       }),
     )
-  })
-}
-
-/** What every adapter must show: statistics, health, an orderly close, and no secret anywhere. */
-export function viewContract(
-  name: string,
-  { describe, it }: TestApi,
-  { make, touch, secrets }: ViewContractOptions,
-): void {
-  describe(`${name} keeps the view contract`, () => {
-    it('shows statistics that are plain data and add up', async () => {
-      const pool = await make()
-      await touch(pool)
-      const stats = pool.stats()
-      check(stats.name === pool.name && stats.kind === pool.kind, 'name and kind must agree')
-      check(
-        stats.total === stats.idle + stats.used + stats.maintaining + stats.closing,
-        'total must be the sum of the states',
-      )
-      check(JSON.stringify(JSON.parse(JSON.stringify(stats))) === JSON.stringify(stats), 'stats must be plain data')
-      await pool.close()
-    })
-
-    it('tells whether it is healthy, without throwing', async () => {
-      const pool = await make()
-      await touch(pool)
-      check((await pool.health()).status === 'pass', 'a working pool must pass')
-      await pool.close()
-      check((await pool.health()).status === 'fail', 'a closed pool must fail')
-    })
-
-    it('closes once, whoever asks', async () => {
-      const pool = await make()
-      await touch(pool)
-      const [first, second] = await Promise.all([pool.close(), pool.close()])
-      check(first === second, 'a second close must give the same report')
-      check(pool.state === 'closed', 'the state must say so')
-    })
-
-    it('shows no secret', async () => {
-      const pool = await make()
-      await touch(pool)
-      const health = await pool.health()
-      const shown = [
-        inspect(pool, { depth: 10, showHidden: true }),
-        JSON.stringify(pool.stats()),
-        JSON.stringify(health),
-      ].join('\n')
-      for (const secret of secrets) check(!shown.includes(secret), 'a secret is shown')
-      await pool.close()
-    })
   })
 }

@@ -15,9 +15,9 @@ afterAll(async () => {
   await server.stop()
 })
 
-const make = (): GrpcPool<EchoClient> =>
+const make = (port = proxy.port): GrpcPool<EchoClient> =>
   poolOn(
-    { target: `127.0.0.1:${proxy.port}` },
+    { target: `127.0.0.1:${port}` },
     { max: 2, streamsPerChannel: 1, 'grpc.http_connect_creds': 'user:the-contract-password' },
   )
 
@@ -47,9 +47,16 @@ viewContract(
   'grpcPool',
   { describe, it },
   {
-    make,
+    make: () => make(),
+    makeBroken: () => make(1),
     touch: async (pool) => {
-      await (pool as GrpcPool<EchoClient>).promises.unary({})
+      await pool.promises.unary({})
+    },
+    exhaust: async (pool) => {
+      const leases = [await pool.core.acquire(), await pool.core.acquire()]
+      return () => {
+        for (const lease of leases) lease.release()
+      }
     },
     secrets: ['the-contract-password'],
   },

@@ -32,8 +32,15 @@ viewContract(
   { describe: describePostgres, it },
   {
     make: () => poolOn(rig.server, { max: 2 }),
+    makeBroken: () => poolOn({ config: { ...rig.server.config, port: 1 } }, { max: 2 }),
     touch: async (pool) => {
-      await (pool as ReturnType<typeof poolOn>).query('SELECT 1')
+      await pool.query('SELECT 1')
+    },
+    exhaust: async (pool) => {
+      const clients = [await pool.connect(), await pool.connect()]
+      return () => {
+        for (const client of clients) client.release()
+      }
     },
     secrets: ['the-contract-password'],
   },
