@@ -11,6 +11,8 @@ const BUDGET_KB = {
   './grpc': 270,
   './pg': 260,
   './testing': 250,
+  './redis': 290,
+  './testing': 240,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -1,0 +1,5 @@
+export { redisPool } from './redis-pool.ts'
+export type { RedisLanes, RedisLaneStats, RedisPool } from './redis-pool.ts'
+export type { SharedLaneStats } from './laned-pool.ts'
+export type { RedisFaceOptions } from './options.ts'
+export { MaxRetriesPerRequestError } from './shared-lane.ts'

@@ -1,0 +1,304 @@
+import { EventEmitter } from 'node:events'
+import { inspect } from 'node:util'
+import type { CloseReport } from '../../core/close-report.ts'
+import type { PoolEventName, PoolEvents } from '../../core/events.ts'
+import type { Lease } from '../../core/lease.ts'
+import type { PoolState } from '../../core/lifecycle.ts'
+import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../../core/managed-pool.ts'
+import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
+import type { PoolStats } from '../../core/stats.ts'
+import { sumStats } from '../../core/sum-stats.ts'
+import { isReadOnly } from './classify.ts'
+import type { Dialect, DriverClient } from './driver.ts'
+import { DriverErrors } from './driver-errors.ts'
+import type { ExclusiveLaneHost } from './exclusive-lane.ts'
+import { emitLater } from './face.ts'
+import type { ExclusiveOptions, FaceHost, FaceOwner } from './face-host.ts'
+import { RedisFactory } from './factory.ts'
+import { lend } from './leased-client.ts'
+import type { ResolvedRedisOptions } from './options.ts'
+import { RoleWatch } from './role-watch.ts'
+import { SharedLane } from './shared-lane.ts'
+
+/** What a face is made of, besides its driver's own parts. */
+export interface FaceBasics {
+  readonly host: FaceHost
+  /** A duplicate ends for itself; the pool's own face ends the pool. */
+  readonly isDuplicate: boolean
+  /** Hears of the pool's events. */
+  readonly events: EventEmitter
+  /** Another face of the same pool. */
+  duplicate(): DriverClient
+  /** A face with options of its own, which needs other connections: those of a pool of its own. */
+  spawn(override: object): DriverClient
+}
+
+/** A listener of the pool's, for lanes to come. The two belong together, which a pair cannot say. */
+type Listening = readonly [event: PoolEventName, listener: (event: PoolEvents[PoolEventName]) => void]
+
+/** Statistics of a lane that everybody shares. */
+export interface SharedLaneStats extends PoolStats {
+  /** Commands that were sent. */
+  readonly commands: number
+  /** Commands without an answer; 0 where the driver does not tell (node-redis). */
+  readonly inFlight: number
+}
+
+/** What a pool for one server and a pool for a cluster have in common: faces, two of the three lanes, watching, ending. */
+export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
+  /** Names it in errors, events and statistics. */
+  readonly name: string
+  readonly kind = 'redis'
+  protected readonly dialect: Dialect
+  protected readonly errors: DriverErrors
+  protected readonly shared: SharedLane
+  protected readonly subscribers: Pool<DriverClient>
+  protected readonly connections = new Set<DriverClient>()
+  /** What every lane tells. */
+  protected readonly laneHost: ExclusiveLaneHost
+  readonly #roles: RoleWatch
+  /** The emitters of the pool's faces. */
+  readonly #faces = new Set<EventEmitter>()
+  readonly #children: LanedPool<C>[] = []
+  readonly #listening: Listening[] = []
+  #client: C | undefined
+  #closing: Promise<CloseReport> | undefined
+  #closed = false
+
+  protected constructor(dialect: Dialect, options: ResolvedRedisOptions) {
+    this.name = options.name
+    this.dialect = dialect
+    this.errors = new DriverErrors(options.name, dialect.closedPhrase)
+    this.#roles = new RoleWatch(dialect, () => [this.shared.pool, ...this.exclusivePools()])
+    const isClosing = (): boolean => this.#closing !== undefined
+    this.laneHost = {
+      opened: (client) => void this.connections.add(client),
+      gone: (client) => void this.connections.delete(client),
+      failed: (error) => this.#emit('error', error),
+      readOnly: (client) => this.#roles.refused(client),
+      get isClosing() {
+        return isClosing()
+      },
+    }
+    this.shared = new SharedLane(dialect, options.shared, options.offlineQueue, {
+      opened: (client) => {
+        this.connections.add(client)
+        if (this.shared.live.length > 1) return
+        this.#emit('connect')
+        this.#emit('ready')
+      },
+      gone: (client) => {
+        this.connections.delete(client)
+        if (this.shared.live.length > 0 || this.#closing !== undefined) return
+        if (dialect.driver === 'ioredis') this.#emit('close')
+        this.#emit('reconnecting')
+      },
+      failed: (error) => this.#emit('error', error),
+      readOnly: (client) => this.#roles.refused(client),
+    })
+    this.subscribers = new Pool(new RedisFactory(dialect, 'subscriber', this.laneHost), options.subscriber)
+  }
+
+  /** The engine's pools of the exclusive lane. */
+  protected abstract exclusivePools(): readonly Pool<DriverClient>[]
+  /** Statistics of exclusive pools that are gone: of nodes that have left. */
+  protected pastStats(): readonly PoolStats[] {
+    return []
+  }
+  protected abstract runExclusive<R>(
+    owner: FaceOwner,
+    run: (client: DriverClient) => R | PromiseLike<R>,
+    options: ExclusiveOptions,
+  ): Promise<R>
+  protected abstract makeFace(basics: FaceBasics): DriverClient
+  /** A pool of the same driver whose options differ in this. */
+  protected abstract makeChild(override: object): LanedPool<C>
+
+  /** The driver's commands, with its names and types. Each goes to the lane where it belongs. */
+  get client(): C {
+    return (this.#client ??= this.#face(false) as C)
+  }
+
+  get state(): PoolState {
+    if (this.#closed) return 'closed'
+    return this.#closing === undefined ? this.shared.state : 'closing'
+  }
+
+  #face(isDuplicate: boolean): DriverClient {
+    const events = new EventEmitter()
+    this.#faces.add(events)
+    return this.makeFace({
+      host: this.#host(),
+      isDuplicate,
+      events,
+      duplicate: () => this.#face(true),
+      spawn: (override) => {
+        const child = this.makeChild({ poolName: `${this.name}/${this.#children.length + 1}`, ...override })
+        this.#children.push(child)
+        return child.client as DriverClient
+      },
+    })
+  }
+
+  #host(): FaceHost {
+    return {
+      name: this.name,
+      pick: () => {
+        if (this.#closing !== undefined) return undefined
+        const client = this.shared.pick()
+        if (client !== undefined) this.shared.commands++
+        return client
+      },
+      queued: async (run, options) => {
+        try {
+          if (this.#closing !== undefined) throw this.errors.closed()
+          return await this.shared.queued((client) => {
+            this.shared.commands++
+            return run(client)
+          }, options)
+        } catch (error) {
+          throw this.errors.of(error)
+        }
+      },
+      exclusive: (owner, run, options) => this.runExclusive(owner, run, options),
+      subscriber: async () => (await this.subscriber()) as unknown as DriverClient,
+      noteError: (client, error) => {
+        if (isReadOnly(error)) this.#roles.refused(client)
+      },
+      ready: () => this.ready(),
+      close: async (graceful) => {
+        await this.close(graceful ? {} : { timeoutMillis: 1, waiters: 'reject' })
+      },
+      status: () => this.#status(),
+    }
+  }
+
+  #status(): ReturnType<FaceHost['status']> {
+    if (this.#closing !== undefined) return 'end'
+    if (this.shared.live.length > 0) return 'ready'
+    const { created, creating, waiting, createErrors } = this.shared.pool.stats()
+    if (created > 0 || createErrors > 0) return 'reconnecting'
+    return creating + waiting > 0 ? 'connecting' : 'wait'
+  }
+
+  #emit(event: string, ...args: unknown[]): void {
+    for (const events of this.#faces) emitLater(events, event, ...args)
+  }
+
+  /**
+   * A connection that only listens: the driver's own client, for its own way to subscribe. It reconnects and subscribes
+   * anew by itself; `quit()`, `close()`, `disconnect()`, `destroy()`, or `await using`, gives it back. Rejects as the
+   * engine's `acquire` does.
+   */
+  async subscriber(options?: AcquireOptions): Promise<C & AsyncDisposable> {
+    let lease: Lease<DriverClient>
+    try {
+      lease = await this.subscribers.acquire({ label: 'subscriber', ...options })
+    } catch (error) {
+      throw this.errors.of(error)
+    }
+    const client = lease.resource
+    const { leased } = lend(client, lease, this.subscribers.name, async () => {
+      await this.dialect.quit(client).catch(() => undefined)
+      if (!lease.released) lease.destroy('the subscriber was closed')
+    })
+    return leased as unknown as C & AsyncDisposable
+  }
+
+  /** Opens the shared connections, and `min` exclusive ones; rejects with the driver's own error. */
+  async ready(options?: ReadyOptions): Promise<void> {
+    try {
+      await this.shared.pool.ready(options)
+      for (const pool of this.exclusivePools()) if (pool.stats().min > 0) await pool.ready(options)
+    } catch (error) {
+      throw this.errors.of(error)
+    }
+  }
+
+  /** The sum over the lanes. Percentiles are the highest of any lane. */
+  stats(): PoolStats {
+    const lanes = [this.shared.pool, ...this.exclusivePools(), this.subscribers].map((pool) => pool.stats())
+    return sumStats({ name: this.name, kind: this.kind, state: this.state, max: Infinity }, lanes, this.pastStats())
+  }
+
+  protected sharedStats(): SharedLaneStats {
+    const { commands, inFlight } = this.shared
+    return { ...this.shared.pool.stats(), commands, inFlight }
+  }
+
+  /** Proves the shared lane by a round trip, and warns when exclusive connections are short. Never throws. */
+  async health(options: HealthOptions = {}): Promise<HealthCheck> {
+    const check = await this.shared.pool.health(options)
+    const isShort =
+      check.status === 'pass' &&
+      this.exclusivePools().some((pool) => {
+        const { used, max, waiting } = pool.stats()
+        return used >= max && waiting > 0
+      })
+    return {
+      ...check,
+      pool: this.name,
+      ...(this.shared.waits ? { status: 'fail', message: 'Server cannot be reached' } : {}),
+      ...(this.#closing === undefined ? {} : { status: 'fail', message: 'Pool is closed' }),
+      ...(isShort ? { status: 'warn', message: 'Exclusive connections are saturated' } : {}),
+    }
+  }
+
+  /** Serves or rejects who waits, lets commands be answered and callbacks end within the time, ends everything. */
+  close(options: CloseOptions = {}): Promise<CloseReport> {
+    this.#closing ??= this.#closeAll(options)
+    return this.#closing
+  }
+
+  async #closeAll(options: CloseOptions): Promise<CloseReport> {
+    const startedAt = performance.now()
+    const children = this.#children.map((child) => child.close(options))
+    const pools = [...this.exclusivePools(), this.subscribers]
+    const leased = await Promise.all([...pools.map((pool) => pool.close(options)), ...children])
+    await this.shared.answered(Math.max(1, (options.timeoutMillis ?? 10_000) - (performance.now() - startedAt)))
+    const reports = [await this.shared.pool.close(options), ...leased]
+    this.#closed = true
+    if (this.dialect.driver === 'ioredis') this.#emit('close')
+    this.#emit('end')
+    const sum = (field: 'closed' | 'forced' | 'pendingCreates' | 'rejected'): number =>
+      reports.reduce((total, report) => total + report[field], 0)
+    return {
+      pool: this.name,
+      closed: sum('closed'),
+      forced: sum('forced'),
+      pendingCreates: sum('pendingCreates'),
+      rejected: sum('rejected'),
+      holders: reports.flatMap(({ holders }) => holders),
+      durationMillis: performance.now() - startedAt,
+    }
+  }
+
+  /** Events of all lanes; `event.pool` names the lane. */
+  on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    this.#listening.push([event, listener] as unknown as Listening)
+    for (const pool of [this.shared.pool, ...this.exclusivePools(), this.subscribers]) pool.on(event, listener)
+    return this
+  }
+
+  off<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    const index = this.#listening.findIndex(([name, known]) => name === event && known === listener)
+    if (index >= 0) this.#listening.splice(index, 1)
+    for (const pool of [this.shared.pool, ...this.exclusivePools(), this.subscribers]) pool.off(event, listener)
+    return this
+  }
+
+  /** Has the listeners of this pool hear a lane that came later. */
+  protected hear(pool: Pool<DriverClient>): void {
+    for (const [event, listener] of this.#listening) pool.on(event, listener)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Names and counts only: options and clients hold the password. */
+  [inspect.custom](): string {
+    const { state, idle, used, creating, waiting } = this.stats()
+    return `${this.constructor.name} { name: '${this.name}', driver: '${this.dialect.driver}', state: '${state}', idle: ${idle}, used: ${used}, creating: ${creating}, waiting: ${waiting} }`
+  }
+}

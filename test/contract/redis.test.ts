@@ -1,0 +1,43 @@
+import type { RedisServer } from '@millpond/rig'
+import { afterAll, describe, it } from 'vitest'
+import { poolContract, viewContract } from 'millpond/testing'
+import { DRIVERS, tryRedis, type TestPool } from '../support/redis.ts'
+import type { DriverClient } from '../../src/adapters/redis/driver.ts'
+
+const server = await tryRedis({ password: 'the-contract-password' })
+afterAll(async () => {
+  await server?.stop()
+})
+
+describe.skipIf(server === undefined).each(DRIVERS)('$name', (driver) => {
+  const target = server as RedisServer
+  poolContract<DriverClient>(
+    'the exclusive lane',
+    { describe, it },
+    {
+      make: () => driver.pool(target, { max: 2 }).lanes.exclusive,
+      work: async (client) => {
+        await driver.id(client)
+      },
+      kill: async (client) => {
+        const id = String(await driver.id(client))
+        await server?.ask('CLIENT', 'KILL', 'ID', id)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      },
+    },
+  )
+
+  viewContract(
+    'redisPool',
+    { describe, it },
+    {
+      make: () => driver.pool(target, { max: 2 }),
+      touch: async (pool) => {
+        const redis = pool as TestPool
+        await redis.client.set('k', 'v')
+        await redis.use((leased) => driver.id(leased))
+      },
+      secrets: ['the-contract-password'],
+    },
+  )
+})
