@@ -10,9 +10,8 @@ const BUDGET_KB = {
   '.': 200,
   './grpc': 270,
   './pg': 260,
+  './redis': 300,
   './testing': 250,
-  './redis': 290,
-  './testing': 240,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -1,7 +1,7 @@
 import type { RedisServer } from '@millpond/rig'
 import { afterAll, describe, it } from 'vitest'
 import { poolContract, viewContract } from 'millpond/testing'
-import { DRIVERS, tryRedis, type TestPool } from '../support/redis.ts'
+import { DRIVERS, tryRedis } from '../support/redis.ts'
 import type { DriverClient } from '../../src/adapters/redis/driver.ts'
 
 const server = await tryRedis({ password: 'the-contract-password' })
@@ -32,10 +32,18 @@ describe.skipIf(server === undefined).each(DRIVERS)('$name', (driver) => {
     { describe, it },
     {
       make: () => driver.pool(target, { max: 2 }),
+      makeBroken: () =>
+        driver.pool({ port: 1, password: 'the-contract-password' }, { max: 2, acquireTimeoutMillis: 300 }),
       touch: async (pool) => {
-        const redis = pool as TestPool
-        await redis.client.set('k', 'v')
-        await redis.use((leased) => driver.id(leased))
+        await pool.client.set('k', 'v')
+        await pool.use((leased) => driver.id(leased))
+      },
+      exhaust: async (pool) => {
+        const { exclusive } = pool.lanes
+        const leases = [await exclusive.acquire(), await exclusive.acquire()]
+        return () => {
+          for (const lease of leases) lease.release()
+        }
       },
       secrets: ['the-contract-password'],
     },

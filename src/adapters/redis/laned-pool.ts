@@ -49,54 +49,76 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   /** Names it in errors, events and statistics. */
   readonly name: string
   readonly kind = 'redis'
-  protected readonly dialect: Dialect
-  protected readonly errors: DriverErrors
-  protected readonly shared: SharedLane
-  protected readonly subscribers: Pool<DriverClient>
-  protected readonly connections = new Set<DriverClient>()
-  /** What every lane tells. */
-  protected readonly laneHost: ExclusiveLaneHost
+  // Private, and shown to subclasses by accessors: what is enumerable ends up in JSON, and clients hold the password.
+  readonly #dialect: Dialect
+  readonly #errors: DriverErrors
+  readonly #shared: SharedLane
+  readonly #subscribers: Pool<DriverClient>
+  readonly #connections = new Set<DriverClient>()
+  readonly #laneHost: ExclusiveLaneHost
   readonly #roles: RoleWatch
   /** The emitters of the pool's faces. */
   readonly #faces = new Set<EventEmitter>()
   readonly #children: LanedPool<C>[] = []
   readonly #listening: Listening[] = []
+  readonly #whenClosed = new Set<(report: CloseReport) => void>()
   #client: C | undefined
   #closing: Promise<CloseReport> | undefined
   #closed = false
 
   protected constructor(dialect: Dialect, options: ResolvedRedisOptions) {
     this.name = options.name
-    this.dialect = dialect
-    this.errors = new DriverErrors(options.name, dialect.closedPhrase)
-    this.#roles = new RoleWatch(dialect, () => [this.shared.pool, ...this.exclusivePools()])
+    this.#dialect = dialect
+    this.#errors = new DriverErrors(options.name, dialect.closedPhrase)
+    this.#roles = new RoleWatch(dialect, () => [this.#shared.pool, ...this.exclusivePools()])
     const isClosing = (): boolean => this.#closing !== undefined
-    this.laneHost = {
-      opened: (client) => void this.connections.add(client),
-      gone: (client) => void this.connections.delete(client),
+    this.#laneHost = {
+      opened: (client) => void this.#connections.add(client),
+      gone: (client) => void this.#connections.delete(client),
       failed: (error) => this.#emit('error', error),
       readOnly: (client) => this.#roles.refused(client),
       get isClosing() {
         return isClosing()
       },
     }
-    this.shared = new SharedLane(dialect, options.shared, options.offlineQueue, {
+    this.#shared = new SharedLane(dialect, options.shared, options.offlineQueue, {
       opened: (client) => {
-        this.connections.add(client)
-        if (this.shared.live.length > 1) return
+        this.#connections.add(client)
+        if (this.#shared.live.length > 1) return
         this.#emit('connect')
         this.#emit('ready')
       },
       gone: (client) => {
-        this.connections.delete(client)
-        if (this.shared.live.length > 0 || this.#closing !== undefined) return
+        this.#connections.delete(client)
+        if (this.#shared.live.length > 0 || this.#closing !== undefined) return
         if (dialect.driver === 'ioredis') this.#emit('close')
         this.#emit('reconnecting')
       },
       failed: (error) => this.#emit('error', error),
       readOnly: (client) => this.#roles.refused(client),
     })
-    this.subscribers = new Pool(new RedisFactory(dialect, 'subscriber', this.laneHost), options.subscriber)
+    this.#subscribers = new Pool(new RedisFactory(dialect, 'subscriber', this.#laneHost), options.subscriber)
+  }
+
+  protected get errors(): DriverErrors {
+    return this.#errors
+  }
+
+  protected get shared(): SharedLane {
+    return this.#shared
+  }
+
+  protected get subscribers(): Pool<DriverClient> {
+    return this.#subscribers
+  }
+
+  protected get connections(): Iterable<DriverClient> {
+    return this.#connections
+  }
+
+  /** What every lane tells. */
+  protected get laneHost(): ExclusiveLaneHost {
+    return this.#laneHost
   }
 
   /** The engine's pools of the exclusive lane. */
@@ -121,7 +143,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
 
   get state(): PoolState {
     if (this.#closed) return 'closed'
-    return this.#closing === undefined ? this.shared.state : 'closing'
+    return this.#closing === undefined ? this.#shared.state : 'closing'
   }
 
   #face(isDuplicate: boolean): DriverClient {
@@ -145,19 +167,19 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
       name: this.name,
       pick: () => {
         if (this.#closing !== undefined) return undefined
-        const client = this.shared.pick()
-        if (client !== undefined) this.shared.commands++
+        const client = this.#shared.pick()
+        if (client !== undefined) this.#shared.commands++
         return client
       },
       queued: async (run, options) => {
         try {
-          if (this.#closing !== undefined) throw this.errors.closed()
-          return await this.shared.queued((client) => {
-            this.shared.commands++
+          if (this.#closing !== undefined) throw this.#errors.closed()
+          return await this.#shared.queued((client) => {
+            this.#shared.commands++
             return run(client)
           }, options)
         } catch (error) {
-          throw this.errors.of(error)
+          throw this.#errors.of(error)
         }
       },
       exclusive: (owner, run, options) => this.runExclusive(owner, run, options),
@@ -175,8 +197,8 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
 
   #status(): ReturnType<FaceHost['status']> {
     if (this.#closing !== undefined) return 'end'
-    if (this.shared.live.length > 0) return 'ready'
-    const { created, creating, waiting, createErrors } = this.shared.pool.stats()
+    if (this.#shared.live.length > 0) return 'ready'
+    const { created, creating, waiting, createErrors } = this.#shared.pool.stats()
     if (created > 0 || createErrors > 0) return 'reconnecting'
     return creating + waiting > 0 ? 'connecting' : 'wait'
   }
@@ -193,13 +215,13 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   async subscriber(options?: AcquireOptions): Promise<C & AsyncDisposable> {
     let lease: Lease<DriverClient>
     try {
-      lease = await this.subscribers.acquire({ label: 'subscriber', ...options })
+      lease = await this.#subscribers.acquire({ label: 'subscriber', ...options })
     } catch (error) {
-      throw this.errors.of(error)
+      throw this.#errors.of(error)
     }
     const client = lease.resource
-    const { leased } = lend(client, lease, this.subscribers.name, async () => {
-      await this.dialect.quit(client).catch(() => undefined)
+    const { leased } = lend(client, lease, this.#subscribers.name, async () => {
+      await this.#dialect.quit(client).catch(() => undefined)
       if (!lease.released) lease.destroy('the subscriber was closed')
     })
     return leased as unknown as C & AsyncDisposable
@@ -208,27 +230,27 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   /** Opens the shared connections, and `min` exclusive ones; rejects with the driver's own error. */
   async ready(options?: ReadyOptions): Promise<void> {
     try {
-      await this.shared.pool.ready(options)
+      await this.#shared.pool.ready(options)
       for (const pool of this.exclusivePools()) if (pool.stats().min > 0) await pool.ready(options)
     } catch (error) {
-      throw this.errors.of(error)
+      throw this.#errors.of(error)
     }
   }
 
   /** The sum over the lanes. Percentiles are the highest of any lane. */
   stats(): PoolStats {
-    const lanes = [this.shared.pool, ...this.exclusivePools(), this.subscribers].map((pool) => pool.stats())
+    const lanes = this.#pools().map((pool) => pool.stats())
     return sumStats({ name: this.name, kind: this.kind, state: this.state, max: Infinity }, lanes, this.pastStats())
   }
 
   protected sharedStats(): SharedLaneStats {
-    const { commands, inFlight } = this.shared
-    return { ...this.shared.pool.stats(), commands, inFlight }
+    const { commands, inFlight } = this.#shared
+    return { ...this.#shared.pool.stats(), commands, inFlight }
   }
 
   /** Proves the shared lane by a round trip, and warns when exclusive connections are short. Never throws. */
   async health(options: HealthOptions = {}): Promise<HealthCheck> {
-    const check = await this.shared.pool.health(options)
+    const check = await this.#shared.pool.health(options)
     const isShort =
       check.status === 'pass' &&
       this.exclusivePools().some((pool) => {
@@ -238,7 +260,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     return {
       ...check,
       pool: this.name,
-      ...(this.shared.waits ? { status: 'fail', message: 'Server cannot be reached' } : {}),
+      ...(this.#shared.waits ? { status: 'fail', message: 'Server cannot be reached' } : {}),
       ...(this.#closing === undefined ? {} : { status: 'fail', message: 'Pool is closed' }),
       ...(isShort ? { status: 'warn', message: 'Exclusive connections are saturated' } : {}),
     }
@@ -253,16 +275,16 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   async #closeAll(options: CloseOptions): Promise<CloseReport> {
     const startedAt = performance.now()
     const children = this.#children.map((child) => child.close(options))
-    const pools = [...this.exclusivePools(), this.subscribers]
+    const pools = [...this.exclusivePools(), this.#subscribers]
     const leased = await Promise.all([...pools.map((pool) => pool.close(options)), ...children])
-    await this.shared.answered(Math.max(1, (options.timeoutMillis ?? 10_000) - (performance.now() - startedAt)))
-    const reports = [await this.shared.pool.close(options), ...leased]
+    await this.#shared.answered(Math.max(1, (options.timeoutMillis ?? 10_000) - (performance.now() - startedAt)))
+    const reports = [await this.#shared.pool.close(options), ...leased]
     this.#closed = true
-    if (this.dialect.driver === 'ioredis') this.#emit('close')
+    if (this.#dialect.driver === 'ioredis') this.#emit('close')
     this.#emit('end')
     const sum = (field: 'closed' | 'forced' | 'pendingCreates' | 'rejected'): number =>
       reports.reduce((total, report) => total + report[field], 0)
-    return {
+    const report: CloseReport = {
       pool: this.name,
       closed: sum('closed'),
       forced: sum('forced'),
@@ -271,20 +293,36 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
       holders: reports.flatMap(({ holders }) => holders),
       durationMillis: performance.now() - startedAt,
     }
+    for (const listener of this.#whenClosed) {
+      try {
+        listener(report)
+      } catch (error) {
+        this.#emit('error', error)
+      }
+    }
+    return report
   }
 
-  /** Events of all lanes; `event.pool` names the lane. */
+  /** Events of all lanes; `event.pool` names the lane. `closed` is told once, with the report of {@link close}. */
   on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
-    this.#listening.push([event, listener] as unknown as Listening)
-    for (const pool of [this.shared.pool, ...this.exclusivePools(), this.subscribers]) pool.on(event, listener)
+    if (event === 'closed') this.#whenClosed.add(listener as (report: CloseReport) => void)
+    else {
+      this.#listening.push([event, listener] as unknown as Listening)
+      for (const pool of this.#pools()) pool.on(event, listener)
+    }
     return this
   }
 
   off<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    this.#whenClosed.delete(listener as (report: CloseReport) => void)
     const index = this.#listening.findIndex(([name, known]) => name === event && known === listener)
     if (index >= 0) this.#listening.splice(index, 1)
-    for (const pool of [this.shared.pool, ...this.exclusivePools(), this.subscribers]) pool.off(event, listener)
+    for (const pool of this.#pools()) pool.off(event, listener)
     return this
+  }
+
+  #pools(): Pool<DriverClient>[] {
+    return [this.#shared.pool, ...this.exclusivePools(), this.#subscribers]
   }
 
   /** Has the listeners of this pool hear a lane that came later. */
@@ -299,6 +337,6 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   /** Names and counts only: options and clients hold the password. */
   [inspect.custom](): string {
     const { state, idle, used, creating, waiting } = this.stats()
-    return `${this.constructor.name} { name: '${this.name}', driver: '${this.dialect.driver}', state: '${state}', idle: ${idle}, used: ${used}, creating: ${creating}, waiting: ${waiting} }`
+    return `${this.constructor.name} { name: '${this.name}', driver: '${this.#dialect.driver}', state: '${state}', idle: ${idle}, used: ${used}, creating: ${creating}, waiting: ${waiting} }`
   }
 }
