@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 /** The most that a door may load, in kB of plain files: comments included, as they are published. */
 const BUDGET_KB = {
-  '.': 200,
+  '.': 225,
   './grpc': 270,
   './pg': 260,
   './redis': 300,

@@ -16,13 +16,24 @@ export {
 export type { PoolErrorCode } from './core/errors.ts'
 export type { CreateContext, DestroyReason, FailureClass, ResourceFactory, StepContext } from './core/factory.ts'
 export type { PoolHooks, PoolOptions } from './core/options.ts'
-export type { PoolEventName, PoolEvents } from './core/events.ts'
+export type { PoolEventName, PoolEvents, SlowOperation } from './core/events.ts'
 export type { PoolState } from './core/lifecycle.ts'
 export type { PoolStats } from './core/stats.ts'
 export type { HistogramSnapshot } from './core/histogram.ts'
-export type { AcquireReport, Diagnosis, LeaseInfo } from './core/report.ts'
+export type { Distribution, Distributions } from './core/distribution.ts'
+export type { OperationTold, Operations } from './core/operations.ts'
+export { fingerprint } from './core/fingerprint.ts'
+export type { SqlDialect } from './core/fingerprint.ts'
+export type { AcquireReport, Diagnosis, LeaseInfo, WaiterInfo } from './core/report.ts'
 export type { CloseReport } from './core/close-report.ts'
-export type { CloseOptions, HealthCheck, HealthOptions, ManagedPool, PoolEventSource } from './core/managed-pool.ts'
+export type {
+  CloseOptions,
+  HealthCheck,
+  HealthOptions,
+  LookOptions,
+  ManagedPool,
+  PoolEventSource,
+} from './core/managed-pool.ts'
 export type { Clock, Timer } from './core/clock.ts'
 export { PoolRegistry } from './registry/registry.ts'
 export type { RegisterOptions, RegistryCloseOptions, RegistryHealth } from './registry/registry.ts'

@@ -1,6 +1,7 @@
 import type { PoolContext } from './context.ts'
 import type { Entry } from './entry.ts'
-import { leaseAccess, type Lease } from './lease.ts'
+import type { Lease } from './lease.ts'
+import { isHeldOnPurpose } from './steps.ts'
 
 /** Someone got a resource. Asked for only where the event is heard. */
 export function announceAcquired<T>(
@@ -20,13 +21,41 @@ export function announceReleased<T>(
   useMillis: number,
   error: unknown,
 ): void {
-  const { label } = leaseAccess.holder(lease)
   events.queue('released', {
     pool: options.name,
     resourceId,
     generation,
-    label,
+    label: lease.label,
     useMillis,
     ...(error === undefined ? {} : { error }),
+  })
+}
+
+/** Someone got a resource after a long wait. */
+export function announceLongWait<T>(
+  { events, options }: PoolContext<T>,
+  { id: resourceId, generation }: Entry<T>,
+  { label }: Lease<T>,
+  waitMillis: number,
+): void {
+  if (events.heard('longWait'))
+    events.queue('longWait', { pool: options.name, resourceId, generation, label, waitMillis })
+}
+
+/** Someone gives a resource back after long; not whoever held it on purpose, to listen for something. */
+export function announceLongLease<T>(
+  context: PoolContext<T>,
+  entry: Entry<T>,
+  { label }: Lease<T>,
+  useMillis: number,
+): void {
+  const { events, options } = context
+  if (!events.heard('longLease') || isHeldOnPurpose(context, entry.resource as T)) return
+  events.queue('longLease', {
+    pool: options.name,
+    resourceId: entry.id,
+    generation: entry.generation,
+    label,
+    useMillis,
   })
 }

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { announceAcquired, announceReleased } from './announcements.ts'
+import { announceAcquired, announceLongLease, announceLongWait, announceReleased } from './announcements.ts'
 import type { CloseReport } from './close-report.ts'
 import { Closing } from './closing.ts'
 import type { PoolContext } from './context.ts'
@@ -13,6 +13,7 @@ import { leaseAccess, type Lease, type Lender, type Slot } from './lease.ts'
 import { IDLE, type PoolState } from './lifecycle.ts'
 import { Load } from './load.ts'
 import type { CloseOptions } from './managed-pool.ts'
+import { Operations } from './operations.ts'
 import { Opener } from './opener.ts'
 import { checkSizes, type ResolvedOptions } from './options.ts'
 import { Passage } from './passage.ts'
@@ -54,6 +55,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   readonly load = new Load()
   readonly opener: Opener<T>
   readonly room: WaitingRoom<T>
+  readonly operations: Operations
   readonly readiness: Readiness<T>
   readonly #suspicion: Suspicion<T>
   readonly #passage: Passage<T>
@@ -74,6 +76,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.clock = options.clock
     this.events = new Events(options.name)
     this.deadlines = new Deadlines(this.clock, this.detached)
+    this.operations = new Operations(this)
     this.inventory = new Inventory<T>(this)
     this.#status = new Status(this)
     const { inventory, queue, load } = this
@@ -145,7 +148,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.counters.acquiredAfterWait++
     const waitedMillis = Math.max(0, now - waiter.queuedAt)
     this.load.waitTimes.record(waitedMillis)
-    waiter.resolve(this.#lend(entry, now, waiter.request, waitedMillis))
+    const lease = this.#lend(entry, now, waiter.request, waitedMillis)
+    if (waitedMillis >= this.options.slowMillis) announceLongWait(this, entry, lease, waitedMillis)
+    waiter.resolve(lease)
   }
 
   /** The next resource that may be handed out. What must be checked first is checked, what is over is ended. */
@@ -312,11 +317,13 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   #giveBack(entry: Entry<T>, lease: Lease<T>, now: number, error: unknown): void {
     const since = this.inventory.takeBack(entry, lease)
-    this.load.record(now - since)
+    const useMillis = now - since
+    this.load.record(useMillis)
+    if (useMillis >= this.options.slowMillis) announceLongLease(this, entry, lease, useMillis)
     const request = leaseAccess.request(lease)
     if (request !== undefined) this.room.ended(request)
     if (entry.inspected) this.#upkeep.returned(entry, lease, since)
-    if (this.events.topics.released.heard) announceReleased(this, entry, lease, now - since, error)
+    if (this.events.topics.released.heard) announceReleased(this, entry, lease, useMillis, error)
   }
 
   /** What becomes of a resource that lost a lease. */

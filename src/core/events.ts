@@ -20,6 +20,20 @@ interface LeakEvent extends LeaseEvent {
   readonly stack: string | undefined
 }
 
+/** An operation that took longer than `slowMillis`, all together. */
+export interface SlowOperation {
+  readonly pool: string
+  /** What was done, without a value in it: the fingerprint of a statement, a command's name, a method and route. */
+  readonly operation: string
+  /** The label of the lease that it ran on. */
+  readonly label: string | undefined
+  /** How long it waited for a resource; 0 where the caller held one already. */
+  readonly waitMillis: number
+  /** How long it took from then on. */
+  readonly useMillis: number
+  readonly failed: boolean
+}
+
 /**
  * Every event of a pool and what it carries; the set follows MongoDB's "Connection Monitoring and Pooling"
  * specification. Durations are milliseconds. Each event is also published on the channel `millpond:<event>` of
@@ -67,6 +81,12 @@ export interface PoolEvents {
   abandoned: LeakEvent
   /** A lease was out longer than `maxUseMillis`; its resource is taken away. */
   overused: LeakEvent
+  /** An operation took longer than `slowMillis`, waiting included. `operation` is its fingerprint: no values. */
+  slow: SlowOperation
+  /** Someone waited longer than `slowMillis` for a resource, and got it. */
+  longWait: LeaseEvent & { readonly waitMillis: number }
+  /** A lease was out longer than `slowMillis`, and came back. */
+  longLease: LeaseEvent & { readonly useMillis: number }
   /** A `use` callback waits for its own pool. */
   nested: { readonly pool: string; readonly label: string | undefined; readonly holder: LeaseInfo }
   /** Every lease belongs to a `use` callback that itself waits for this pool. */
@@ -114,6 +134,9 @@ const EVENT_TABLE: Readonly<Record<PoolEventName, true>> = {
   leakReturned: true,
   abandoned: true,
   overused: true,
+  slow: true,
+  longWait: true,
+  longLease: true,
   nested: true,
   deadlock: true,
   invalidated: true,

@@ -1,3 +1,5 @@
+import { bucketOf, BUCKETS, quantileOf, type Distribution } from './distribution.ts'
+
 /** What a {@link Histogram} says. Durations are in milliseconds; percentiles are exact to 6 %. */
 export interface HistogramSnapshot {
   readonly count: number
@@ -8,29 +10,9 @@ export interface HistogramSnapshot {
   readonly max: number
 }
 
-// Log-linear buckets over microseconds: 8 per power of two, so that no bucket is wider than 12.5 % of its values.
-const SUB_BITS = 3
-const SUB_COUNT = 1 << SUB_BITS
-const BUCKETS = (32 - SUB_BITS + 1) * SUB_COUNT
-const LONGEST_MICROS = 2 ** 31 - 1
-
-function bucketOf(micros: number): number {
-  if (micros < SUB_COUNT) return micros
-  const exponent = 31 - Math.clz32(micros) - SUB_BITS
-  return ((exponent + 1) << SUB_BITS) + ((micros >>> exponent) & (SUB_COUNT - 1))
-}
-
-/** The middle of a bucket, in milliseconds. */
-function valueOf(bucket: number): number {
-  if (bucket < SUB_COUNT) return bucket / 1000
-  const exponent = (bucket >> SUB_BITS) - 1
-  const low = (SUB_COUNT + (bucket & (SUB_COUNT - 1))) * 2 ** exponent
-  return (low + 2 ** exponent / 2) / 1000
-}
-
 /** Counts durations from 1 µs to 35 minutes (longer ones as that) in 1 kB, without keeping them. */
 export class Histogram {
-  readonly #counts = new Uint32Array(BUCKETS)
+  readonly #buckets = new Uint32Array(BUCKETS)
   #count = 0
   /** Durations of zero: by far the most where a turn of the event loop is the unit, so they are only counted. */
   zeros = 0
@@ -49,15 +31,15 @@ export class Histogram {
     this.#count++
     this.#sum += millis
     if (millis > this.#max) this.#max = millis
-    const bucket = bucketOf(Math.min(Math.round(millis * 1000), LONGEST_MICROS))
-    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1
+    const bucket = bucketOf(millis)
+    this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + 1
   }
 
   /** @param extraZeros - durations of zero that were counted elsewhere */
   snapshot(extraZeros = 0): HistogramSnapshot {
-    const zeros = this.zeros + extraZeros
-    const count = this.#count + zeros
-    const at = (quantile: number): number => this.#quantile(quantile, count, zeros)
+    const distribution = this.#view(extraZeros)
+    const at = (quantile: number): number => Math.min(quantileOf(distribution, quantile), this.#max)
+    const { count } = distribution
     return {
       count,
       mean: count === 0 ? 0 : this.#sum / count,
@@ -68,14 +50,14 @@ export class Histogram {
     }
   }
 
-  #quantile(quantile: number, count: number, zeros: number): number {
-    const rank = Math.ceil(quantile * count)
-    let seen = zeros
-    if (rank <= seen) return 0
-    for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      seen += this.#counts[bucket] ?? 0
-      if (seen >= rank) return Math.min(valueOf(bucket), this.#max)
-    }
-    return this.#max
+  /** A copy of everything that was counted. */
+  distribution(extraZeros = 0): Distribution {
+    const view = this.#view(extraZeros)
+    return { ...view, buckets: view.buckets.slice() }
+  }
+
+  #view(extraZeros: number): Distribution {
+    const zeros = this.zeros + extraZeros
+    return { count: this.#count + zeros, sumMillis: this.#sum, zeros, buckets: this.#buckets }
   }
 }

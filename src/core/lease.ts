@@ -72,7 +72,7 @@ export class Lease<T> {
         this.#lease = lease
       }
       get label(): string | undefined {
-        return this.#lease.#request?.label
+        return this.#lease.label
       }
       get scope(): Scope | undefined {
         return this.#lease.#circumstances?.scope
@@ -113,6 +113,11 @@ export class Lease<T> {
     const slot = this.#slot
     if (slot === undefined) throw this.#over('used after its end')
     return slot.resource as T
+  }
+
+  /** The name that it was acquired under. */
+  get label(): string | undefined {
+    return this.#request?.label
   }
 
   /** Whether the lease is over. */

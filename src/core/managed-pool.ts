@@ -1,6 +1,8 @@
 import type { PoolState } from './lifecycle.ts'
 import type { CloseReport } from './close-report.ts'
+import type { Distributions } from './distribution.ts'
 import type { PoolEventName, PoolEvents } from './events.ts'
+import type { LeaseInfo, WaiterInfo } from './report.ts'
 import type { PoolStats } from './stats.ts'
 
 /** The answer of a health check. It holds no address, no error text and no secret. */
@@ -27,9 +29,23 @@ export interface CloseOptions {
   waiters?: 'serve' | 'reject'
 }
 
-/** Where the events of {@link PoolEvents} come from. */
+export interface LookOptions {
+  /** The most that are told of. @defaultValue 100 */
+  limit?: number | undefined
+}
+
+/** Where the events of {@link PoolEvents} come from, and what can be seen of a pool beyond its statistics. */
 export interface PoolEventSource {
   on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
+  off?<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
+  /** The leases that are out, longest first. */
+  leases?(options?: LookOptions): LeaseInfo[]
+  /** Who waits, in the order in which they would be served. */
+  waiters?(options?: LookOptions): WaiterInfo[]
+  /** What the percentiles of the statistics are made of; these can be added and subtracted. */
+  distributions?(): Distributions
+  /** The pools that this one consists of (per origin, tenant, shard), by what tells them apart. */
+  parts?(): Iterable<readonly [key: string, pool: ManagedPool]>
 }
 
 /** What every pool shows to a registry, to metrics, to sizing and to the dashboard. */
@@ -46,4 +62,9 @@ export interface ManagedPool {
   on(event: never, listener: never): unknown
   /** The engine's pool behind a face, with the engine's events. */
   readonly core?: PoolEventSource
+}
+
+/** The engine's pool behind a face, or the pool itself: what has the engine's events. */
+export function coreOf(pool: ManagedPool): PoolEventSource {
+  return pool.core ?? (pool as PoolEventSource)
 }

@@ -62,6 +62,8 @@ export interface PoolOptions<T = unknown> {
   leakThresholdMillis?: number | undefined
   /** Takes a resource away, and destroys it, when a lease is out longer than this. @defaultValue Infinity */
   maxUseMillis?: number | undefined
+  /** Announces what takes longer: an operation, a wait, a lease (`slow`, `longWait`, `longLease`); only for those who listen. @defaultValue 1_000 */
+  slowMillis?: number | undefined
   /** Keeps the stack of every acquire, for leak reports and timeouts; costs a few microseconds each. @defaultValue true when `leakThresholdMillis` is finite */
   trackStacks?: boolean | undefined
   /** Destroys the resource of a lease that was garbage-collected unreleased. @defaultValue false in production, true otherwise */
@@ -111,6 +113,7 @@ export const POOL_OPTION_RULES: Readonly<Record<keyof PoolOptions, OptionRule>> 
   maxUses: { type: 'integer', min: 1, infinity: true },
   leakThresholdMillis: { type: 'duration', infinity: true },
   maxUseMillis: { type: 'duration', infinity: true },
+  slowMillis: { type: 'duration', infinity: true },
   trackStacks: { type: 'boolean' },
   reclaimAbandoned: { type: 'boolean' },
   growthHorizonMillis: { type: 'duration', zero: true },
@@ -181,6 +184,7 @@ export function resolveOptions<T>(kind: string, given: PoolOptions<T>): Resolved
     maxUses: given.maxUses ?? Infinity,
     leakThresholdMillis,
     maxUseMillis: given.maxUseMillis ?? Infinity,
+    slowMillis: given.slowMillis ?? 1_000,
     trackStacks: given.trackStacks ?? leakThresholdMillis !== Infinity,
     reclaimAbandoned: given.reclaimAbandoned ?? !inProduction,
     growthHorizonMillis: given.growthHorizonMillis ?? 0,

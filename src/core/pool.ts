@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import type { CloseReport } from './close-report.ts'
+import type { Distributions } from './distribution.ts'
 import { Engine } from './engine.ts'
 import { closedError } from './refusals.ts'
 import { OptionError } from './errors.ts'
@@ -8,12 +9,14 @@ import type { ResourceFactory } from './factory.ts'
 import { checkHealth } from './health-check.ts'
 import { leaseAccess, type Lease } from './lease.ts'
 import type { PoolState } from './lifecycle.ts'
-import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from './managed-pool.ts'
+import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from './managed-pool.ts'
 import { currentScope, runInScope, Scope } from './nesting.ts'
 import { checkOption } from './option-check.ts'
 import { POOL_OPTION_RULES, resolveOptions, type PoolOptions } from './options.ts'
+import type { Operations } from './operations.ts'
+import type { LeaseInfo, WaiterInfo } from './report.ts'
 import type { Request } from './request.ts'
-import { snapshot, type PoolStats } from './stats.ts'
+import { distributions, snapshot, type PoolStats } from './stats.ts'
 
 /** The engine of a pool, for the parts of this package that adapt, measure and test it. No public door exports it. */
 export let engineOf: <T>(pool: Pool<T>) => Engine<T>
@@ -200,6 +203,26 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
 
   stats(): PoolStats {
     return snapshot(this.#engine)
+  }
+
+  /** The leases that are out, longest first: label, age, and stack where it is tracked. */
+  leases({ limit = 100 }: LookOptions = {}): LeaseInfo[] {
+    return this.#engine.room.holders(this.#engine.clock.now(), limit)
+  }
+
+  /** Who waits, in the order in which they would be served. */
+  waiters({ limit = 100 }: LookOptions = {}): WaiterInfo[] {
+    return this.#engine.room.waiters(this.#engine.clock.now(), limit)
+  }
+
+  /** What the percentiles of {@link stats} are made of: durations by bucket, which can be added and subtracted. */
+  distributions(): Distributions {
+    return distributions(this.#engine)
+  }
+
+  /** For adapters: measures what borrowers do with the resources, and announces what was slow. */
+  get operations(): Operations {
+    return this.#engine.operations
   }
 
   /** Proves the pool by one idle resource, or by opening one; never queues behind an exhausted pool, never throws. */

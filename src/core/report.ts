@@ -1,5 +1,7 @@
 /** Who holds a lease. */
 export interface LeaseInfo {
+  /** Which resource it is of, as in the events. */
+  readonly resourceId: number
   readonly label: string | undefined
   readonly heldMillis: number
   /** Where it was acquired, when stacks are tracked. */
@@ -7,11 +9,21 @@ export interface LeaseInfo {
 }
 
 export function leaseInfo(
+  resourceId: number,
   holder: { readonly label: string | undefined; readonly stack: string | undefined },
   since: number,
   now: number,
 ): LeaseInfo {
-  return { label: holder.label, heldMillis: Math.max(0, now - since), stack: holder.stack }
+  return { resourceId, label: holder.label, heldMillis: Math.max(0, now - since), stack: holder.stack }
+}
+
+/** Who waits for a lease. */
+export interface WaiterInfo {
+  readonly label: string | undefined
+  readonly waitedMillis: number
+  readonly priority: number
+  /** How much longer it will wait; `Infinity` where it has no deadline. */
+  readonly leftMillis: number
 }
 
 /** The probable cause of a timeout. */

@@ -1,4 +1,5 @@
 import type { DestroyReason } from './factory.ts'
+import type { Distributions } from './distribution.ts'
 import type { Histogram, HistogramSnapshot } from './histogram.ts'
 import type { PoolState } from './lifecycle.ts'
 
@@ -161,8 +162,23 @@ export function snapshot({
     leaks: counters.leaks,
     deadlocks: counters.deadlocks,
     generation: inventory.generation,
-    wait: load.waitTimes.snapshot(counters.acquired - counters.acquiredAfterWait),
+    wait: load.waitTimes.snapshot(servedAtOnce(counters)),
     use: load.useTimes.snapshot(),
     create: opener.createTimes.snapshot(),
+  }
+}
+
+/** Whoever was served at once has waited for no time, and is only counted. */
+const servedAtOnce = ({ acquired, acquiredAfterWait }: Counters): number => acquired - acquiredAfterWait
+
+export function distributions({
+  counters,
+  load,
+  opener,
+}: Pick<Watched, 'counters' | 'load' | 'opener'>): Distributions {
+  return {
+    wait: load.waitTimes.distribution(servedAtOnce(counters)),
+    use: load.useTimes.distribution(),
+    create: opener.createTimes.distribution(),
   }
 }

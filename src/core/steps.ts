@@ -133,6 +133,16 @@ export function classify<T>(context: PoolContext<T>, error: unknown, fallback: F
   }
 }
 
+/** Whether who holds the resource holds it on purpose, as the adapter sees it. */
+export function isHeldOnPurpose<T>(context: PoolContext<T>, resource: T): boolean {
+  try {
+    return context.factory.isHeldOnPurpose?.(resource) ?? false
+  } catch (error) {
+    reportFailure(context, 'isHeldOnPurpose', error)
+    return false
+  }
+}
+
 /** Tells about an error of user code that no caller can be told. */
 export function reportFailure<T>(context: PoolContext<T>, from: string, error: unknown): void {
   const pool = context.options.name

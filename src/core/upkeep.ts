@@ -8,7 +8,7 @@ import { leaseAccess, type Holder, type Lease } from './lease.ts'
 import { IDLE, LEASED } from './lifecycle.ts'
 import type { Opener } from './opener.ts'
 import { formatMillis } from './report.ts'
-import { reportFailure } from './steps.ts'
+import { isHeldOnPurpose } from './steps.ts'
 import type { Suspicion } from './suspicion.ts'
 
 const LONGEST_ROUND_MILLIS = 1_000
@@ -240,7 +240,11 @@ export class Upkeep<T> {
       entry.inspected = true
       for (const { holder, since, watched } of entry.holdings()) {
         const heldMillis = now - since
-        if (heldMillis >= leakThresholdMillis && !holder.leakReported && !this.#isHeldOnPurpose(entry)) {
+        if (
+          heldMillis >= leakThresholdMillis &&
+          !holder.leakReported &&
+          !isHeldOnPurpose(this.#context, entry.resource as T)
+        ) {
           holder.leakReported = true
           this.#context.counters.leaks++
           this.#report('leak', entry, holder, since)
@@ -253,16 +257,6 @@ export class Upkeep<T> {
           if (lease !== undefined) this.#abandonment?.watch(entry, lease, since)
         }
       }
-    }
-  }
-
-  #isHeldOnPurpose(entry: Entry<T>): boolean {
-    const { factory } = this.#context
-    try {
-      return factory.isHeldOnPurpose?.(entry.resource as T) ?? false
-    } catch (error) {
-      reportFailure(this.#context, 'isHeldOnPurpose', error)
-      return false
     }
   }
 

@@ -80,6 +80,15 @@ export class WaitQueue<T> {
     })
   }
 
+  /** The first of those who wait: by priority, then in order of arrival. */
+  inOrder(limit: number): Waiter<T>[] {
+    const waiters: Waiter<T>[] = []
+    for (const { first } of this.#classes) {
+      for (let each = first; each !== undefined && waiters.length < limit; each = each.behind) waiters.push(each)
+    }
+    return waiters
+  }
+
   /** Who has waited longest. */
   oldest(): Waiter<T> | undefined {
     let oldest: Waiter<T> | undefined

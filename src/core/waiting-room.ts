@@ -16,6 +16,7 @@ import {
   type AcquireReport,
   type Diagnosis,
   type LeaseInfo,
+  type WaiterInfo,
 } from './report.ts'
 import type { Status } from './status.ts'
 import type { WaitQueue } from './wait-queue.ts'
@@ -186,6 +187,17 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     return this.#leaseInfos(now).slice(0, limit)
   }
 
+  /** Who waits, in the order in which they would be served. */
+  waiters(now: number, limit: number): WaiterInfo[] {
+    return this.#queue.inOrder(limit).map(({ request, queuedAt, priority, dueAt, timeoutMillis }) => ({
+      label: request?.label,
+      waitedMillis: Math.max(0, now - queuedAt),
+      priority,
+      // The time of one who has only just come begins later.
+      leftMillis: dueAt === Infinity ? timeoutMillis : Math.max(0, dueAt - now),
+    }))
+  }
+
   /** Whether every lease belongs to a `use` callback that itself waits, and nothing else is coming. */
   deadlocked(): boolean {
     const { idle, maintaining, creating, occupied, leased } = this.#inventory
@@ -308,7 +320,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
       events.queue('nested', {
         pool: options.name,
         label: request?.label,
-        holder: holder ?? { label: undefined, heldMillis: 0, stack: undefined },
+        holder: holder ?? { resourceId: 0, label: undefined, heldMillis: 0, stack: undefined },
       })
     } else if (!this.#warned) {
       this.#warned = true
@@ -325,7 +337,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     for (const entry of this.#inventory.entries()) {
       if (entry.state !== LEASED) continue
       for (const { holder, since } of entry.holdings()) {
-        if (scope === undefined || holder.scope === scope) infos.push(leaseInfo(holder, since, now))
+        if (scope === undefined || holder.scope === scope) infos.push(leaseInfo(entry.id, holder, since, now))
       }
     }
     return infos.sort((a, b) => b.heldMillis - a.heldMillis)

@@ -1,10 +1,20 @@
 import { systemClock, type Clock, type Timer } from '../core/clock.ts'
 import type { CloseReport } from '../core/close-report.ts'
+import { addDistributions, type Distributions } from '../core/distribution.ts'
 import { OptionError, OverloadedError, PoolClosedError } from '../core/errors.ts'
 import type { PoolEventName, PoolEvents } from '../core/events.ts'
 import type { PoolState } from '../core/lifecycle.ts'
-import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../core/managed-pool.ts'
+import {
+  coreOf,
+  type CloseOptions,
+  type HealthCheck,
+  type HealthOptions,
+  type LookOptions,
+  type ManagedPool,
+  type PoolEventSource,
+} from '../core/managed-pool.ts'
 import { checkOption } from '../core/option-check.ts'
+import type { LeaseInfo, WaiterInfo } from '../core/report.ts'
 import type { PoolStats } from '../core/stats.ts'
 import { sumStats } from '../core/sum-stats.ts'
 
@@ -41,9 +51,10 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
   readonly #clock: Clock
   /** In the order in which they were last asked for. */
   readonly #members = new Map<K, Member<P>>()
-  readonly #listeners: { readonly event: PoolEventName; readonly listener: Listener }[] = []
+  #listeners: readonly { readonly event: PoolEventName; readonly listener: Listener }[] = []
   /** The last statistics of pools that are closed: what they counted goes on counting. */
   readonly #past: PoolStats[] = []
+  #pastDistributions = addDistributions([])
   #kind = 'group'
   #sweep: Timer | undefined
   #closing: Promise<CloseReport> | undefined
@@ -148,7 +159,14 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
 
   #remove(key: K, { pool }: Member<P>): void {
     this.#members.delete(key)
-    void pool.close().then(() => this.#past.push(pool.stats()))
+    void pool.close().then(() => this.#bury(pool))
+  }
+
+  /** A pool is closed: what it counted stays. */
+  #bury(pool: P): void {
+    this.#past.push(pool.stats())
+    const last = coreOf(pool).distributions?.()
+    if (last !== undefined) this.#pastDistributions = addDistributions([this.#pastDistributions, last])
   }
 
   #scheduleSweep(): void {
@@ -168,6 +186,30 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
   stats(): PoolStats {
     const present = Array.from(this.#members.values(), ({ pool }) => pool.stats())
     return sumStats({ name: this.name, kind: this.#kind, state: this.#state, max: this.#maxTotal }, present, this.#past)
+  }
+
+  /** The pools of the group that there are now, by the text of their keys. */
+  *parts(): Iterable<readonly [key: string, pool: P]> {
+    for (const [key, { pool }] of this.#members) yield [String(key), pool]
+  }
+
+  /** The leases of all its pools that are out, longest first. */
+  leases({ limit = 100 }: LookOptions = {}): LeaseInfo[] {
+    return this.#cores.flatMap((core) => core.leases?.({ limit }) ?? []).sort((a, b) => b.heldMillis - a.heldMillis).slice(0, limit) // prettier-ignore
+  }
+
+  /** Who waits for one of its pools, longest first. */
+  waiters({ limit = 100 }: LookOptions = {}): WaiterInfo[] {
+    return this.#cores.flatMap((core) => core.waiters?.({ limit }) ?? []).sort((a, b) => b.waitedMillis - a.waitedMillis).slice(0, limit) // prettier-ignore
+  }
+
+  /** The sum over all pools, also those that are closed by now. */
+  distributions(): Distributions {
+    return addDistributions([this.#pastDistributions, ...this.#cores.flatMap((core) => core.distributions?.() ?? [])])
+  }
+
+  get #cores(): PoolEventSource[] {
+    return Array.from(this.#members.values(), ({ pool }) => coreOf(pool))
   }
 
   async health(options: HealthOptions = {}): Promise<HealthCheck> {
@@ -192,7 +234,7 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
     this.#sweep?.cancel()
     const startedAt = this.#clock.now()
     const reports = await Promise.all(Array.from(this.#members.values(), ({ pool }) => pool.close(options)))
-    for (const { pool } of this.#members.values()) this.#past.push(pool.stats())
+    for (const { pool } of this.#members.values()) this.#bury(pool)
     this.#members.clear()
     this.#state = 'closed'
     const sum = (field: 'closed' | 'forced' | 'pendingCreates' | 'rejected'): number =>
@@ -214,8 +256,14 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
 
   /** Events of all its pools, present and to come; `closed` also of the group itself, under its own name. */
   on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
-    this.#listeners.push({ event, listener: listener })
+    this.#listeners = [...this.#listeners, { event, listener }]
     for (const { pool } of this.#members.values()) subscribe(pool, event, listener)
+    return this
+  }
+
+  off<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    this.#listeners = this.#listeners.filter((each) => each.event !== event || each.listener !== listener)
+    for (const core of this.#cores) core.off?.(event, listener)
     return this
   }
 
@@ -230,6 +278,6 @@ function isUnused(pool: ManagedPool): boolean {
 }
 
 function subscribe(pool: ManagedPool, event: PoolEventName, listener: Listener): void {
-  const source = (pool.core ?? pool) as { on(event: PoolEventName, listener: Listener): unknown }
-  source.on(event, listener)
+  // A listener of this very event, as `on` has seen to.
+  coreOf(pool).on(event, listener as (event: PoolEvents[PoolEventName]) => void)
 }

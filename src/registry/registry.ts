@@ -1,6 +1,6 @@
 import type { CloseReport } from '../core/close-report.ts'
 import { NameTakenError, OptionError } from '../core/errors.ts'
-import type { HealthCheck, HealthOptions, ManagedPool } from '../core/managed-pool.ts'
+import { coreOf, type HealthCheck, type HealthOptions, type ManagedPool } from '../core/managed-pool.ts'
 import type { PoolStats } from '../core/stats.ts'
 import { closeOnSignals, type SignalOptions } from './close-on-signals.ts'
 
@@ -35,6 +35,7 @@ interface Registered {
 /** The pools of one process: one place to ask for statistics and health, and to close them all. */
 export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
   readonly #pools = new Map<string, Registered>()
+  #followers: readonly ((pool: ManagedPool) => void)[] = []
   #closing: Promise<readonly CloseReport[]> | undefined
   #isReady = true
 
@@ -61,10 +62,25 @@ export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
       )
     }
     this.#pools.set(pool.name, { pool, required, dependsOn })
-    eventsOf(pool).on('closed', () => {
+    coreOf(pool).on('closed', () => {
       if (this.#pools.get(pool.name)?.pool === pool) this.#pools.delete(pool.name)
     })
+    for (const follower of this.#followers) follower(pool)
     return pool
+  }
+
+  /** Whether the process cannot do its work without this pool, as it was registered. */
+  isRequired(pool: ManagedPool): boolean {
+    return [...this.#pools.values()].some((each) => each.pool === pool && each.required)
+  }
+
+  /** Calls back for every pool, those that are registered now and those that will be. Returns what ends it. */
+  follow(follower: (pool: ManagedPool) => void): () => void {
+    for (const pool of this) follower(pool)
+    this.#followers = [...this.#followers, follower]
+    return () => {
+      this.#followers = this.#followers.filter((other) => other !== follower)
+    }
   }
 
   get(name: string): ManagedPool | undefined {
@@ -137,11 +153,6 @@ export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
-}
-
-/** Where the engine's events of a pool come from: behind a face, from the engine's own pool. */
-function eventsOf(pool: ManagedPool): { on(event: 'closed', listener: () => void): unknown } {
-  return pool.core ?? pool
 }
 
 async function checkSafely(pool: ManagedPool, options: HealthOptions): Promise<HealthCheck> {

@@ -6,6 +6,8 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import QueryStream from 'pg-query-stream'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { waitFor } from '@millpond/rig'
+import type { SlowOperation } from 'millpond'
 import { pgDriver, pgPool } from 'millpond/pg'
 import { describePostgres, pidOf, poolOn, startServer, type TestPool } from '../support/pg.ts'
 
@@ -108,11 +110,12 @@ describePostgres('a borrowed client', () => {
   })
 
   it('is no leak while it listens', async () => {
-    pool = poolOn(rig.server, { leakThresholdMillis: 60 })
+    pool = poolOn(rig.server, { leakThresholdMillis: 400 })
     const leaks: unknown[] = []
     pool.core.on('leak', (leak) => leaks.push(leak.label))
     const [listener, other] = [await pool.connect(), await pool.connect()]
     await listener.query('LISTEN news')
+    await waitFor(() => leaks.length > 0, { what: 'the leak is reported' })
     await new Promise((resolve) => setTimeout(resolve, 200))
     expect(leaks).toHaveLength(1)
     listener.release()
@@ -131,14 +134,34 @@ describePostgres('a borrowed client', () => {
     expect(pool.stats().created).toBe(2)
   })
 
-  it('announces slow queries with their text and without their values', async () => {
-    pool = poolOn(rig.server, { slowQueryMillis: 30 })
-    const slow: { text: string; queryMillis: number }[] = []
-    pool.on('slowQuery' as never, ((query: { text: string; queryMillis: number }) => slow.push(query)) as never)
-    await pool.query('SELECT pg_sleep($1)', [0.05])
+  it('announces slow queries by their fingerprint, with the wait and the label', async () => {
+    pool = poolOn(rig.server, { max: 1, slowMillis: 500 })
+    const slow: SlowOperation[] = []
+    pool.core.on('slow', (operation) => slow.push(operation))
+    await pool.use((client) => client.query("SELECT pg_sleep(0.51), 'secret'"), { label: 'report' })
     await pool.query('SELECT 1')
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(slow).toMatchObject([{ text: 'SELECT pg_sleep($1)' }])
+    const failing = pool.use((client) => client.query('SELECT pg_sleep(0.51); SELECT 1 / 0'))
+    const queued = pool.query({ name: 'waits', text: 'SELECT 2 AS waited' })
+    await expect(failing).rejects.toThrow('division by zero')
+    await queued
+    await new Promise<void>((resolve, reject) => {
+      pool.connect((error, client, release) => {
+        client?.query('SELECT pg_sleep(0.51) AS "With callback"', () => {
+          release()
+          resolve()
+        })
+        if (error) reject(error)
+      })
+    })
+    expect(slow).toMatchObject([
+      { operation: 'SELECT pg_sleep(?), ?', label: 'report', waitMillis: 0, failed: false },
+      { operation: 'SELECT pg_sleep(?); SELECT ? / ?', label: undefined, failed: true },
+      { operation: 'SELECT ? AS waited', failed: false },
+      { operation: 'SELECT pg_sleep(?) AS "With callback"', failed: false },
+    ])
+    expect(slow[0]?.useMillis).toBeGreaterThanOrEqual(500)
+    expect(slow[2]?.waitMillis).toBeGreaterThanOrEqual(490)
+    expect(slow[2]?.useMillis).toBeLessThan(slow[2]?.waitMillis ?? 0)
   })
 
   it('is told its password by a function, once for connects under way together, and again after it was wrong', async () => {

@@ -1,5 +1,5 @@
 export { pgPool } from './pg-pool.ts'
-export type { BorrowedClient, PgPoolExtras, PgPoolOptions, SlowQuery } from './pg-pool.ts'
+export type { BorrowedClient, PgPoolExtras, PgPoolOptions } from './pg-pool.ts'
 export { pgDriver } from './pg-driver.ts'
 export { knexPool, kyselyPool, pgBossDb, sequelizePool } from './faces.ts'
 export { TransactionRolledBackError } from './transaction.ts'

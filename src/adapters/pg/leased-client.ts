@@ -8,7 +8,7 @@ export interface Borrowing {
   readonly onStaleRelease: 'throw' | 'warn' | 'ignore'
   giveBack(lease: Lease<DriverClient>, client: DriverClient, error: unknown): void
   /** Runs a query of the borrower, so that a slow one is noticed. */
-  query(client: DriverClient, args: unknown[]): unknown
+  query(client: DriverClient, args: unknown[], label: string | undefined): unknown
 }
 
 type Listener = (...args: unknown[]) => void
@@ -93,7 +93,9 @@ export function leasedClientsOf(Client: { readonly prototype: object }): LeasedC
     }
 
     query(...args: unknown[]): unknown {
-      return this.#lease.released ? refuse(this.#lease, args) : this.#borrowing.query(this.#client, args)
+      return this.#lease.released
+        ? refuse(this.#lease, args)
+        : this.#borrowing.query(this.#client, args, this.#lease.label)
     }
 
     release(error?: unknown): void {

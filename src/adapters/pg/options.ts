@@ -27,8 +27,6 @@ export interface PgFaceOptions extends Omit<PoolOptions<DriverClient>, 'hooks'> 
   targetSessionAttrs?: TargetSessionAttrs | undefined
   /** Runs once for every new connection, and again after its session was reset. */
   onConnect?: ((client: never) => unknown) | undefined
-  /** Announces queries that take longer, as `slowQuery` events; only for those who listen. @defaultValue 1_000 */
-  slowQueryMillis?: number | undefined
   /** pg.Pool's names: */
   max?: number | undefined
   poolSize?: number | undefined
@@ -57,7 +55,6 @@ const FACE_RULES: Readonly<Record<string, OptionRule>> = {
   resetSession: { type: 'one-of', values: ['auto', 'always', 'never'] },
   targetSessionAttrs: { type: 'one-of', values: ['any', 'read-write', 'read-only', 'primary', 'standby'] },
   onConnect: { type: 'function' },
-  slowQueryMillis: { type: 'duration', infinity: true },
   max: { type: 'integer', min: 0 },
   poolSize: { type: 'integer', min: 0 },
   min: { type: 'integer', min: 0 },
@@ -85,7 +82,6 @@ export interface ResolvedPgOptions {
   readonly hosts: readonly string[]
   readonly targetSessionAttrs: TargetSessionAttrs
   readonly onConnect: ((client: never) => unknown) | undefined
-  readonly slowQueryMillis: number
   readonly allowExitOnIdle: boolean
 }
 
@@ -108,7 +104,6 @@ export function resolvePgOptions(given: Readonly<Record<string, unknown>>): Reso
     hosts: checkHosts(name, face.hosts),
     targetSessionAttrs: face.targetSessionAttrs ?? 'any',
     onConnect: face.onConnect ?? undefined,
-    slowQueryMillis: face.slowQueryMillis ?? 1_000,
     allowExitOnIdle: face.allowExitOnIdle ?? false,
   }
 }

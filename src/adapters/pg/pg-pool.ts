@@ -12,10 +12,8 @@ import type { DriverClient, DriverClientClass, PgModule } from './driver.ts'
 import { PgFactory } from './factory.ts'
 import { leasedClientsOf, type Borrowing, type LeasedClient, type LeasedClients } from './leased-client.ts'
 import { resolvePgOptions, type PgFaceOptions, type ResolvedPgOptions } from './options.ts'
-import { SlowQueries } from './slow-queries.ts'
 import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
-
-export type { SlowQuery } from './slow-queries.ts'
+import { isSubmittable, watchedQuery } from './watched-query.ts'
 
 /** How long `end()` leaves to borrowers before their connections are cut; pg.Pool waits for ever. */
 const END_MILLIS = 30_000
@@ -62,7 +60,6 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     readonly #factory: PgFactory
     readonly #options: ResolvedPgOptions
     readonly #borrowing: Borrowing
-    readonly #slow: SlowQueries
     readonly #leasedClients: LeasedClients
     /** With `compat: 'strict'`, the one object that stands for a connection. */
     readonly #stable = new WeakMap<DriverClient, LeasedClient>()
@@ -82,11 +79,10 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       })
       this.#core = new Pool(this.#factory, engine)
       this.#leasedClients = leasedClientsOf(this.Client)
-      this.#slow = new SlowQueries(this, this.#options.slowQueryMillis)
       this.#borrowing = {
         onStaleRelease,
         giveBack: (lease, client, error) => this.#giveBack(lease, client, error),
-        query: (client, args) => this.#slow.run(client, args, 0),
+        query: (client, args, label) => watchedQuery(this.#core.operations, client, args, label, 0),
       }
     }
 
@@ -193,14 +189,17 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     async #query(text: unknown, values: unknown): Promise<unknown> {
       if (typeof text === 'function')
         throw new Error('Passing a function as the first parameter to pool.query is not supported')
-      const askedAt = this.#slow.now()
+      const { operations } = this.#core
+      const askedAt = operations.watched ? operations.now() : NaN
       const lease = await this.#acquire(undefined)
       const client = lease.resource
-      const waitMillis = this.#slow.now() - askedAt
+      const waitMillis = Number.isNaN(askedAt) ? 0 : operations.now() - askedAt
       let result: unknown
       try {
         const args = values === undefined ? [text] : [text, values]
-        result = await (isSubmittable(text) ? submitted(client, args) : this.#slow.run(client, args, waitMillis))
+        result = await (isSubmittable(text)
+          ? submitted(client, args)
+          : watchedQuery(operations, client, args, lease.label, waitMillis))
       } catch (error) {
         this.#factory.hold(client, false)
         if (this.listenerCount('release') > 0) this.#emitSafely('release', error, client)
@@ -354,11 +353,6 @@ function hideSecrets(options: Record<string, unknown>): Record<string, unknown> 
     if (secret in options) Object.defineProperty(options, secret, { enumerable: false })
   }
   return options
-}
-
-/** A query object that submits itself: pg.Query, a cursor, a stream. */
-function isSubmittable(text: unknown): boolean {
-  return typeof text === 'object' && text !== null && 'submit' in text && typeof text.submit === 'function'
 }
 
 /** Submits a query object and waits for its callback. */

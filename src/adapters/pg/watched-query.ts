@@ -1,0 +1,42 @@
+import { fingerprint } from '../../core/fingerprint.ts'
+import type { Operations, OperationTold } from '../../core/operations.ts'
+import type { DriverClient } from './driver.ts'
+
+/** Runs the client's own `query` with these arguments, gives what it gives, and has it measured where somebody listens. */
+export function watchedQuery(
+  operations: Operations,
+  client: DriverClient,
+  args: unknown[],
+  label: string | undefined,
+  waitMillis: number,
+): unknown {
+  const { query } = client as unknown as { query: (this: unknown, ...args: unknown[]) => unknown }
+  if (!operations.watched) return query.apply(client, args)
+  const operation: OperationTold = { describe: () => describeQuery(args[0]), label, waitMillis }
+  const at = args.findIndex((arg) => typeof arg === 'function')
+  if (at < 0)
+    return isSubmittable(args[0])
+      ? query.apply(client, args)
+      : operations.run(operation, () => query.apply(client, args))
+  // With a callback the query is over when that is called.
+  const callback = args[at] as (error: unknown, ...rest: unknown[]) => unknown
+  const startedAt = operations.now()
+  const noted = function (this: unknown, error: unknown, ...rest: unknown[]): unknown {
+    operations.ended(operation, startedAt, Boolean(error))
+    return callback.call(this, error, ...rest)
+  }
+  return query.apply(client, args.with(at, noted))
+}
+
+/** The fingerprint of the statement, or its name: never a value. */
+function describeQuery(query: unknown): string {
+  if (typeof query === 'string') return fingerprint(query)
+  if (typeof query !== 'object' || query === null) return ''
+  const { name, text } = query as { readonly name?: unknown; readonly text?: unknown }
+  return typeof text === 'string' ? fingerprint(text) : typeof name === 'string' ? name : ''
+}
+
+/** A query object that submits itself: pg.Query, a cursor, a stream. */
+export function isSubmittable(text: unknown): boolean {
+  return typeof text === 'object' && text !== null && 'submit' in text && typeof text.submit === 'function'
+}
