@@ -11,6 +11,7 @@ const BUDGET_KB = {
   './grpc': 270,
   './pg': 260,
   './redis': 300,
+  './watch': 90,
   './testing': 250,
 }
 

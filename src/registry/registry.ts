@@ -63,7 +63,8 @@ export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
     }
     this.#pools.set(pool.name, { pool, required, dependsOn })
     coreOf(pool).on('closed', () => {
-      if (this.#pools.get(pool.name)?.pool === pool) this.#pools.delete(pool.name)
+      // The pools of a group close while it goes on.
+      if (pool.state === 'closed' && this.#pools.get(pool.name)?.pool === pool) this.#pools.delete(pool.name)
     })
     for (const follower of this.#followers) follower(pool)
     return pool

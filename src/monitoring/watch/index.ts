@@ -1,0 +1,8 @@
+export { PoolWatch, watchPools } from './watch.ts'
+export type { Followable, TraceApi, WatchEvents, WatchOptions } from './watch.ts'
+export type { KeptEvent } from './event-log.ts'
+export type { KeptEventName } from './event-text.ts'
+export type { PoolHistory, SampleField } from './history.ts'
+export type { SlowGroup } from './slow-log.ts'
+export type { UtilizationAlert, UtilizationOptions } from './utilization.ts'
+export type { ConsoleLike, LogEntry, Logger, LogLevel, PinoLike } from './logger.ts'
