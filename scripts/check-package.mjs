@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 const BUDGET_KB = {
   '.': 225,
   './grpc': 270,
+  './http': 330,
   './pg': 260,
   './redis': 300,
   './watch': 90,

@@ -1,12 +1,11 @@
 /** The program of the rig's gRPC server: a process of its own, steered over HTTP by the one that started it. */
 import type { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import * as grpc from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
 import { HealthImplementation } from 'grpc-health-check'
+import { takeOrders } from './control.ts'
 import type { GrpcProgramOptions, GrpcView } from './grpc.ts'
 import { sleep } from './wait.ts'
 
@@ -181,14 +180,5 @@ const orders: Readonly<Record<string, (value: string) => unknown>> = {
 
 server.bindAsync(address, credentials, (error) => {
   if (error !== null) throw error
-  const control = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://127.0.0.1')
-    const answer = orders[url.pathname.slice(1)]?.(url.searchParams.get('value') ?? '')
-    response.end(JSON.stringify(answer ?? null))
-  })
-  control.listen(0, '127.0.0.1', () => {
-    console.log(`control ${(control.address() as AddressInfo).port}`)
-  })
+  takeOrders(orders)
 })
-process.once('SIGTERM', () => orders['shutdown']?.(''))
-process.once('SIGINT', () => process.exit(0))
