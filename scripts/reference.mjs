@@ -1,7 +1,19 @@
-// npm run reference: writes docs/reference/options.md and events.md from the comments of the source.
+// npm run reference: writes the pages of docs/reference that are made of the source: options, events, config.
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import {
+  KIND_NAMES,
+  KINDS,
+  OPTION_NAMES,
+  OPTIONS,
+  PRESETS,
+  PROFILES,
+  fileKeyOf,
+  formatDuration,
+  variablesOf,
+} from '../src/config/index.ts'
+import { expectation } from '../src/config/values.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -77,7 +89,93 @@ ${rows.join('\n')}
 `
 }
 
+const GROUPS = {
+  connection: 'Where the server is',
+  pool: 'How the pool behaves',
+  driver: 'What one kind has and others have not',
+}
+
+/** A default, with the exceptions of single adapters. */
+function fallbackCell({ fallback, fallbacks = {}, rule }) {
+  const show = (value) =>
+    code(rule.type === 'duration' ? formatDuration(value) : value === Infinity ? 'unlimited' : String(value))
+  const exceptions = Object.entries(fallbacks).map(([kind, value]) => `${kind} ${show(value)}`)
+  return [...(fallback === undefined ? [] : [show(fallback)]), ...exceptions].join('; ')
+}
+
+function driverCell({ drivers = {} }) {
+  const names = Object.entries(drivers).map(([kind, words]) => `${kind} ${words.map(code).join(', ')}`)
+  return names.length === 0 ? '' : ` Drivers call it: ${names.join('; ')}.`
+}
+
+/** What a pool can be configured with, from the table that the code itself reads. */
+export function configPage() {
+  const sections = Object.entries(GROUPS).map(([group, title]) => {
+    const rows = OPTION_NAMES.filter((option) => OPTIONS[option].group === group).map((option) => {
+      const row = OPTIONS[option]
+      const kinds = row.kinds === undefined ? 'all' : row.kinds.join(', ')
+      return `| ${code(option)} | ${code(fileKeyOf(option))} | ${variablesOf(option)
+        .map((suffix) => code(`…${suffix}`))
+        .join(
+          ', ',
+        )} | ${cell(expectation(row))} | ${fallbackCell(row)} | ${kinds} | ${cell(row.docs)}${cell(driverCell(row))} |`
+    })
+    return `## ${title}\n\n| in code | in a file | variable | value | default | kinds | |\n| --- | --- | --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`
+  })
+  const kinds = KINDS.map((kind) => {
+    const { urls, fields, prefixes } = KIND_NAMES[kind]
+    const single = Object.entries(fields).map(([field, names]) => `${field}: ${names.map(code).join(', ')}`)
+    return `| ${kind} | ${urls.map(code).join(', ')} | ${single.join('<br>')} | ${prefixes.map((prefix) => code(`${prefix}POOL_…`)).join(', ')} |`
+  })
+  const sizes = (table) =>
+    Object.entries(table).map(
+      ([name, { max, min, idleTimeoutMillis }]) =>
+        `| ${name} | ${max} | ${min} | ${formatDuration(idleTimeoutMillis)} |`,
+    )
+  return `# Configuration
+
+What \`loadPools\` and \`poolConfig\` of \`millpond/config\` read; how to use them stands in
+[Configuration](../guide/configuration.md). In code, durations are milliseconds; in files and variables they have a unit.
+The first that says something wins: code · URL in code · pool variables (\`ORDERS_POOL_MAX\`) · URL variables · field variables ·
+file · preset · profile · default. Variables that begin with the pool's own name come before those of its kind.
+
+${sections.join('\n')}
+Besides, a pool has \`kind\` (one of ${KINDS.map(code).join(', ')}; else told by the URL, or by the pool's name), \`preset\`, \`required\`
+(for the registry's health), \`envPrefix\` (else the name: \`orders\` has \`ORDERS_…\`), and \`driver\`: whatever only the adapter or the
+driver knows.
+
+## Variables
+
+A pool called \`orders\` has \`ORDERS_URL\` (also \`_URI\`, \`_DATABASE_URL\`, \`_BASE_URL\`, \`_TARGET\`), \`ORDERS_HOST\`, \`_PORT\`, \`_USER\`, \`_PASSWORD\`,
+\`_DATABASE\` (also \`ORDERS_DB_HOST\` and so on) and \`ORDERS_POOL_…\`. Those below speak to every pool of the kind. Of a URL and a
+password there is also \`…_FILE\`, the path of a file that holds it. An empty variable is not set.
+
+| kind | URL | fields | pool |
+| --- | --- | --- | --- |
+${kinds.join('\n')}
+
+\`PGCONNECT_TIMEOUT\` is whole seconds, as libpq has it. \`DATABASE_URL\` counts for the kind that its scheme names.
+
+## Profiles
+
+\`profile\`, else \`MILLPOND_PROFILE\`, else \`NODE_ENV\`, else development. An unknown name warns, and development holds.
+
+| profile | max | min | idle timeout |
+| --- | --- | --- | --- |
+${sizes(PROFILES).join('\n')}
+
+## Presets
+
+A preset that is named beats the profile, field by field.
+
+| preset | max | min | idle timeout |
+| --- | --- | --- | --- |
+${sizes(PRESETS).join('\n')}
+`
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(`${root}docs/reference/options.md`, optionsPage())
   writeFileSync(`${root}docs/reference/events.md`, eventsPage())
+  writeFileSync(`${root}docs/reference/config.md`, configPage())
 }

@@ -141,10 +141,12 @@ describe('the reference', () => {
   })
 
   it('has every option and event, and is what the source says today', async () => {
-    const { optionsPage, eventsPage } = (await import(join(root, 'scripts/reference.mjs'))) as {
+    const { optionsPage, eventsPage, configPage } = (await import(join(root, 'scripts/reference.mjs'))) as {
       optionsPage(): string
       eventsPage(): string
+      configPage(): string
     }
+    expect(page('config')).toBe(configPage())
     expect(page('options')).toBe(optionsPage())
     expect(page('events')).toBe(eventsPage())
     for (const option of POOL_OPTION_NAMES) expect(page('options')).toContain(`### \`${option}\``)

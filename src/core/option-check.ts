@@ -60,11 +60,15 @@ function quote(value: unknown): string {
   return Array.isArray(value) ? 'an array' : typeof value
 }
 
+/** What is wrong with a value, if anything: a sentence that quotes the option, the rule and the value. */
+export function complaintAbout(option: string, value: unknown, rule: OptionRule): string | undefined {
+  return obeys(value, rule) ? undefined : `Expected \`${option}\` to be ${describeRule(rule)}, got ${quote(value)}`
+}
+
 /** @throws {OptionError} that quotes the option, the rule and the value */
 export function checkOption(pool: string, option: string, value: unknown, rule: OptionRule): void {
-  if (!obeys(value, rule)) {
-    throw new OptionError(pool, option, `Expected \`${option}\` to be ${describeRule(rule)}, got ${quote(value)}`)
-  }
+  const complaint = complaintAbout(option, value, rule)
+  if (complaint !== undefined) throw new OptionError(pool, option, complaint)
 }
 
 /** The known name that was probably meant, if one is near enough. */
