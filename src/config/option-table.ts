@@ -161,7 +161,7 @@ export const OPTIONS = {
     group: 'pool',
     rule: rules.acquireTimeoutMillis,
     fallback: 5_000,
-    fallbacks: { postgres: 30_000, grpc: 30_000 },
+    fallbacks: { postgres: 30_000, redis: 30_000, grpc: 30_000 },
     suffixes: ['MAX_WAIT_TIME', 'TIMEOUT'],
     drivers: { postgres: ['connectionTimeoutMillis'], mysql: ['acquireTimeout'], mongodb: ['waitQueueTimeoutMS'] },
     docs: 'How long a caller waits for a connection, all steps together; `0` takes only what is idle.',
@@ -205,7 +205,7 @@ export const OPTIONS = {
     rule: rules.validateAfterIdleMillis,
     kinds: ENGINE,
     fallback: 500,
-    fallbacks: { postgres: 30_000, grpc: 30_000 },
+    fallbacks: { postgres: 30_000, redis: 30_000, grpc: 30_000 },
     docs: 'Checks a connection on acquire after it was idle longer than this.',
   },
   keepAliveMillis: {
@@ -213,6 +213,7 @@ export const OPTIONS = {
     rule: rules.keepAliveMillis,
     kinds: ENGINE,
     fallback: 120_000,
+    fallbacks: { redis: 30_000 },
     docs: 'Checks the connections that `min` and `minIdle` hold about this often.',
   },
   idleTimeoutMillis: {
@@ -220,7 +221,7 @@ export const OPTIONS = {
     // No zero: to the engine it closes on release, to drivers it never does.
     rule: { type: 'duration', infinity: true },
     fallback: 600_000,
-    fallbacks: { postgres: 10_000, grpc: 1_800_000 },
+    fallbacks: { postgres: 10_000, redis: 300_000, grpc: 1_800_000 },
     drivers: { mongodb: ['maxIdleTimeMS'], http: ['keepAliveTimeout'] },
     docs: 'Closes what was idle this long, down to `min`; `off` never.',
   },
@@ -310,6 +311,13 @@ export const OPTIONS = {
   },
   label: { group: 'pool', rule: { type: 'string' }, kinds: ENGINE, docs: 'Names leases that name themselves not.' },
 
+  slowMillis: {
+    group: 'pool',
+    rule: rules.slowMillis,
+    fallback: 1_000,
+    docs: 'Announces operations, waits and leases that take longer, for those who listen.',
+  },
+
   statementTimeoutMillis: {
     group: 'driver',
     rule: { type: 'duration', zero: true },
@@ -333,12 +341,6 @@ export const OPTIONS = {
     as: { postgres: 'query_timeout' },
     drivers: { postgres: ['query_timeout'] },
     docs: 'The client gives up a statement that takes longer, cancels it and ends its connection; `0` never.',
-  },
-  slowQueryMillis: {
-    group: 'driver',
-    rule: { type: 'duration', infinity: true },
-    kinds: SQL,
-    docs: 'Announces queries that take longer, for those who listen to `slowQuery`.',
   },
   resetSession: {
     group: 'driver',

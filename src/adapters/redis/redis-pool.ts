@@ -75,6 +75,11 @@ export class RedisPool<C> extends LanedPool<C> {
     return await this.#exclusive.use((client) => callback(client as C), options)
   }
 
+  /** Changes the sizes of the exclusive lane while it runs: the one that `max` and `min` are about. */
+  resize(sizes: { min?: number; max?: number }): void {
+    this.#exclusive.pool.resize(sizes)
+  }
+
   protected override exclusivePools(): readonly Pool<DriverClient>[] {
     return [this.#exclusive.pool]
   }

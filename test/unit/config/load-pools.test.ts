@@ -2,9 +2,11 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { Redis } from 'ioredis'
 import { parse as parseYaml } from 'yaml'
 import { Pool, PoolError, PoolRegistry, type PoolOptions } from 'millpond'
 import { loadPools, type AdapterOptions, type ConfigNotice, type Kind } from 'millpond/config'
+import { redisPool } from 'millpond/redis'
 import { FakeFactory } from 'millpond/testing'
 import { waitFor } from '@millpond/rig'
 
@@ -203,6 +205,15 @@ describe('reload', () => {
       '`password` changed from not set to ***; it holds from the next start on',
       '`idleTimeout` changed from 1m to 3s; it holds from the next start on',
     ])
+  })
+
+  it('resizes the exclusive lane of a Redis pool', async () => {
+    const env: Env = { REDIS_URL: 'redis://nobody.invalid', REDIS_POOL_MAX: '6' }
+    const make = { redis: (options: object) => redisPool(Redis, options) }
+    await using loaded = loadPools({ make, env })
+    env['REDIS_POOL_MAX'] = '9'
+    expect(loaded.reload().resized).toEqual([{ pool: 'redis', min: 2, max: 9 }])
+    expect(loaded.get('redis').lanes.exclusive.stats().max).toBe(9)
   })
 
   it('changes nothing when the new configuration is wrong', () => {
