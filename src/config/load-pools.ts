@@ -1,4 +1,4 @@
-import type { ManagedPool } from '../core/managed-pool.ts'
+import { coreOf, type ManagedPool } from '../core/managed-pool.ts'
 import { nearestName } from '../core/option-check.ts'
 import { OptionError } from '../core/errors.ts'
 import { PoolRegistry } from '../registry/registry.ts'
@@ -134,7 +134,7 @@ export class LoadedPools<M extends Makers = Makers, C = unknown> implements Asyn
     const closed = (): void => {
       if ([...this.#made.values()].every(({ state }) => state === 'closed')) this.#stopWatching?.()
     }
-    for (const pool of this.#made.values()) (pool.core ?? pool).on('closed', closed)
+    for (const pool of this.#made.values()) coreOf(pool).on('closed', closed)
   }
 
   #tell(notice: ConfigNotice): void {

@@ -1,8 +1,9 @@
-import type { OptionName } from './option-table.ts'
-import type { OptionValue } from './types.ts'
-
 /** Sizes that belong together. */
-export type Sizes = { readonly [O in Extract<OptionName, 'max' | 'min' | 'idleTimeoutMillis'>]: OptionValue<O> }
+export interface Sizes {
+  readonly max: number
+  readonly min: number
+  readonly idleTimeoutMillis: number
+}
 
 /** Sizes by what the process is for. */
 export const PROFILES = {
