@@ -54,6 +54,8 @@ export interface PoolOptions<T = unknown> {
   keepAliveMillis?: number | undefined
   /** Closes what was idle this long, down to `min` and `minIdle`. `0` closes on release. @defaultValue 600_000 */
   idleTimeoutMillis?: number | undefined
+  /** Closes what is idle beyond this many after a second, coldest first, down to `min` and `minIdle`. @defaultValue Infinity */
+  maxIdle?: number | undefined
   /** Replaces a resource at an age of 75 to 100 % of this, never during a lease. @defaultValue 1_800_000 */
   maxLifetimeMillis?: number | undefined
   /** Replaces a resource after this many leases. @defaultValue Infinity */
@@ -109,6 +111,7 @@ export const POOL_OPTION_RULES: Readonly<Record<keyof PoolOptions, OptionRule>> 
   validateAfterIdleMillis: { type: 'duration', zero: true, infinity: true },
   keepAliveMillis: { type: 'duration', infinity: true },
   idleTimeoutMillis: { type: 'duration', zero: true, infinity: true },
+  maxIdle: { type: 'integer', min: 0, infinity: true },
   maxLifetimeMillis: { type: 'duration', infinity: true },
   maxUses: { type: 'integer', min: 1, infinity: true },
   leakThresholdMillis: { type: 'duration', infinity: true },
@@ -180,6 +183,7 @@ export function resolveOptions<T>(kind: string, given: PoolOptions<T>): Resolved
     validateAfterIdleMillis: given.validateAfterIdleMillis ?? 500,
     keepAliveMillis: given.keepAliveMillis ?? 120_000,
     idleTimeoutMillis: given.idleTimeoutMillis ?? 600_000,
+    maxIdle: given.maxIdle ?? Infinity,
     maxLifetimeMillis: given.maxLifetimeMillis ?? 1_800_000,
     maxUses: given.maxUses ?? Infinity,
     leakThresholdMillis,

@@ -15,6 +15,8 @@ const LONGEST_ROUND_MILLIS = 1_000
 const SHORTEST_ROUND_MILLIS = 10
 /** How many samples of the idle count make a window of `idleTimeoutMillis`. */
 const IDLE_SAMPLES = 10
+/** What is idle beyond `maxIdle` is closed after this: a pause between two requests closes nothing. */
+const EXCESS_MILLIS = 1_000
 /** A gap between two rounds above this, without CPU time used in it, was a freeze. */
 const FREEZE_GAP_MILLIS = 1_000
 const FREEZE_CPU_SHARE = 0.1
@@ -169,20 +171,24 @@ export class Upkeep<T> {
   }
 
   /**
-   * Closes what was idle for `idleTimeoutMillis`, coldest first, down to `min` and `minIdle`. With `order: 'fifo'`
+   * Closes what was idle for `idleTimeoutMillis`, or a second beyond `maxIdle`, coldest first, down to `min` and `minIdle`. With `order: 'fifo'`
    * every resource is used now and then and none is idle that long: there the surplus is the median of the idle counts
    * over that time, which a single burst does not change.
    */
   #shrink(now: number): void {
     const { options, sizes } = this.#context
-    if (options.idleTimeoutMillis === Infinity) return
+    const { idleTimeoutMillis, maxIdle } = options
+    if (idleTimeoutMillis === Infinity && maxIdle === Infinity) return
     const fifo = options.order === 'fifo'
     let surplus = fifo ? this.#medianIdle(now) : Infinity
     for (const entry of this.#inventory.available.coldestFirst()) {
-      if (surplus-- <= 0) break
       if (!entry.listed) continue
-      if (this.#inventory.alive <= sizes.min || this.#inventory.idle <= sizes.minIdle) break
-      if (!fifo && now - entry.idleSince < options.idleTimeoutMillis) break
+      const { alive, idle } = this.#inventory
+      if (alive <= sizes.min || idle <= sizes.minIdle) break
+      const idleMillis = now - entry.idleSince
+      const excess = idle > maxIdle && idleMillis >= EXCESS_MILLIS
+      if (!excess && (surplus <= 0 || (!fifo && idleMillis < idleTimeoutMillis))) break
+      surplus--
       this.#inventory.destroy(entry, 'idle')
     }
   }

@@ -67,6 +67,28 @@ describe('upkeep', () => {
     expect(idle).toBeLessThan(8)
   })
 
+  it('closes what is idle beyond `maxIdle` after a second, and nothing in a shorter pause', async () => {
+    const { pool, take, clock } = setUp({ max: 6, min: 1, maxIdle: 2, idleTimeoutMillis: Infinity })
+    for (let round = 0; round < 5; round++) {
+      for (const lease of await take(6)) lease.release()
+      await clock.advance(800)
+    }
+    expect(pool.stats()).toMatchObject({ idle: 6, created: 6 })
+    await clock.advance(2_000)
+    expect(pool.stats()).toMatchObject({ idle: 2, destroyed: { idle: 4 } })
+    pool.resize({ min: 5 })
+    for (const lease of await take(6)) lease.release()
+    await clock.advance(5_000)
+    expect(pool.stats().idle).toBe(5)
+  })
+
+  it('keeps to `maxIdle` in fifo order too', async () => {
+    const { pool, take, clock } = setUp({ max: 6, maxIdle: 2, order: 'fifo', idleTimeoutMillis: 60_000 })
+    for (const lease of await take(6)) lease.release()
+    await clock.advance(2_500)
+    expect(pool.stats().idle).toBe(2)
+  })
+
   it('closes on release with an idle timeout of 0', async () => {
     const { pool, clock } = setUp({ idleTimeoutMillis: 0 })
     ;(await pool.acquire()).release()
