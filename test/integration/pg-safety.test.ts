@@ -159,7 +159,7 @@ describePostgres('a pool on PostgreSQL', () => {
     })
 
     it('names the phrase that users of pg search for, and what the pool knows, in a timeout', async () => {
-      pool = poolOn(rig.server, { max: 1, connectionTimeoutMillis: 50 })
+      pool = poolOn(rig.server, { max: 1, connectionTimeoutMillis: 500 })
       const client = await pool.connect()
       const error = await pool.query('SELECT 1').catch((reason: unknown) => reason)
       expect(error).toMatchObject({

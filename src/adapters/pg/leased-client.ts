@@ -1,18 +1,17 @@
 import { inspect, type InspectOptions } from 'node:util'
-import { LeaseReleasedError } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
+import { refuseStale, staleRelease, standInFor, type StaleReleasePolicy } from '../../core/stand-in.ts'
 import type { DriverClient } from './driver.ts'
 
 /** What a borrowed client asks of its pool. */
 export interface Borrowing {
-  readonly onStaleRelease: 'throw' | 'warn' | 'ignore'
+  readonly onStaleRelease: StaleReleasePolicy
   giveBack(lease: Lease<DriverClient>, client: DriverClient, error: unknown): void
   /** Runs a query of the borrower, so that a slow one is noticed. */
   query(client: DriverClient, args: unknown[], label: string | undefined): unknown
 }
 
 type Listener = (...args: unknown[]) => void
-type Method = (this: unknown, ...args: unknown[]) => unknown
 
 /** What `connect()` gives out. */
 export interface LeasedClient extends DriverClient {
@@ -26,37 +25,11 @@ export interface LeasedClients {
   rearm(leased: LeasedClient, lease: Lease<DriverClient>): void
 }
 
-/**
- * The class of what `connect()` gives out: an object per lease that stands for the real client.
- *
- *     leased (its client, its lease) ──► Leased.prototype (query, release, on, …) ──► one Proxy shared by all leases
- *
- * A name that the class defines is an ordinary method call. Any other name, read or written, falls through the
- * prototype chain to the Proxy, which gets the object as the receiver and passes it on to the real client: so whatever
- * looks at a client (`instanceof`, cursors, query streams, libraries that leave marks on it) finds what it expects, for
- * the price of one small object. A method that is assigned (`client.query = …`) stays on the borrower's object and
- * ends with it, so that wrapping one's own client wraps nobody else's.
- */
+/** pg's own words: that is what its users search for. */
+const STALE = 'Release called on client which has already been released to the pool.'
+
+/** The class of what `connect()` gives out: an object per lease that stands for the real client. */
 export function leasedClientsOf(Client: { readonly prototype: object }): LeasedClients {
-  /** Names of fields that only instances have; learnt from the first one. */
-  let instanceKeys: ReadonlySet<PropertyKey> | undefined
-
-  const passOn = new Proxy(Object.create(Client.prototype) as object, {
-    get(target, property, receiver: unknown): unknown {
-      const client = clientOf(receiver)
-      if (client === undefined) return Reflect.get(target, property, target)
-      const value: unknown = Reflect.get(client, property, client)
-      return typeof value === 'function' && property !== 'constructor'
-        ? bound(client, property, value as Method)
-        : value
-    },
-    set(target, property, value, receiver: unknown): boolean {
-      const client = clientOf(receiver)
-      return client === undefined ? Reflect.set(target, property, value) : Reflect.set(client, property, value, client)
-    },
-    has: (_target, property) => property in Client.prototype || instanceKeys?.has(property) === true,
-  })
-
   let clientOf: (leased: unknown) => DriverClient | undefined
   let rearm: LeasedClients['rearm']
 
@@ -94,13 +67,13 @@ export function leasedClientsOf(Client: { readonly prototype: object }): LeasedC
 
     query(...args: unknown[]): unknown {
       return this.#lease.released
-        ? refuse(this.#lease, args)
+        ? refuseStale(this.#lease, args)
         : this.#borrowing.query(this.#client, args, this.#lease.label)
     }
 
     release(error?: unknown): void {
       const lease = this.#lease
-      if (lease.released) staleRelease(lease, this.#borrowing.onStaleRelease)
+      if (lease.released) staleRelease(lease, this.#borrowing.onStaleRelease, STALE)
       else this.#borrowing.giveBack(lease, this.#client, error)
     }
 
@@ -151,63 +124,13 @@ export function leasedClientsOf(Client: { readonly prototype: object }): LeasedC
       return `PoolClient ${inspect({ processID, host, port, database, user, released: this.#lease.released }, options)}`
     }
   }
-  Object.setPrototypeOf(Leased.prototype, passOn)
-  Object.defineProperty(Leased.prototype, 'constructor', { value: Client, configurable: true, writable: true })
+  const learn = standInFor(Leased, Client, (leased) => clientOf(leased))
 
   return {
     create(borrowing, client, lease) {
-      instanceKeys ??= new Set(Reflect.ownKeys(client))
+      learn(client)
       return new Leased(borrowing, client, lease) as unknown as LeasedClient
     },
     rearm: (leased, lease) => rearm(leased, lease),
   }
-}
-
-interface BoundMethod {
-  readonly method: Method
-  readonly bound: Method
-}
-
-/** Methods that are asked for seldom run on the real client, and are bound once per client. */
-const boundMethods = new WeakMap<DriverClient, Map<PropertyKey, BoundMethod>>()
-
-function bound(client: DriverClient, property: PropertyKey, method: Method): Method {
-  const methods = boundMethods.get(client) ?? new Map<PropertyKey, BoundMethod>()
-  boundMethods.set(client, methods)
-  const known = methods.get(property)
-  // Bound anew when somebody has replaced the method on the client.
-  if (known?.method === method) return known.bound
-  const fresh: BoundMethod = { method, bound: (...args) => method.apply(client, args) }
-  methods.set(property, fresh)
-  return fresh.bound
-}
-
-function staleRelease(lease: Lease<DriverClient>, policy: Borrowing['onStaleRelease']): void {
-  if (policy === 'ignore') return
-  const stale = staleError(lease)
-  if (policy === 'warn') {
-    process.emitWarning(stale.message, 'MillpondWarning')
-    return
-  }
-  // pg's own words first: that is what its users search for.
-  stale.message = `Release called on client which has already been released to the pool. (${stale.message})`
-  throw stale
-}
-
-function refuse(lease: Lease<DriverClient>, args: readonly unknown[]): unknown {
-  const error = staleError(lease)
-  const callback = args.find((arg) => typeof arg === 'function') as ((error: Error) => void) | undefined
-  if (callback === undefined) return Promise.reject(error)
-  process.nextTick(callback, error)
-  return undefined
-}
-
-/** The error of using what is over, as the lease itself words it. */
-function staleError(lease: Lease<DriverClient>): LeaseReleasedError {
-  try {
-    lease.release()
-  } catch (error) {
-    if (error instanceof LeaseReleasedError) return error
-  }
-  throw new Error('bug: a lease that is over could be released')
 }

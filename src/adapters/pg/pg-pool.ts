@@ -1,5 +1,5 @@
-import { AsyncResource } from 'node:async_hooks'
 import { inspect } from 'node:util'
+import { inCallersContext } from '../../core/caller-context.ts'
 import type { CloseReport } from '../../core/close-report.ts'
 import { AcquireTimeoutError, PoolClosedError, PoolError } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
@@ -119,7 +119,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       const connected = this.#borrow({})
       if (typeof callback !== 'function') return connected
       // The callback runs in the async context of its caller, not of whoever released the connection.
-      const call = AsyncResource.bind(callback)
+      const call = inCallersContext(callback)
       connected.then(
         (leased) => call(undefined, leased, (error?: unknown) => leased.release(error)),
         (error: unknown) => call(error, undefined, () => undefined),
@@ -178,7 +178,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       const done = [text, values, callback].find((arg) => typeof arg === 'function') as Callback | undefined
       const answer = this.#query(text, typeof values === 'function' ? undefined : values)
       if (done === undefined) return answer
-      const call = AsyncResource.bind(done)
+      const call = inCallersContext(done)
       answer.then(
         (result) => call(undefined, result),
         (error: unknown) => call(error),
@@ -275,7 +275,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       const ended =
         twice === undefined ? this.close({ timeoutMillis: END_MILLIS }).then(() => undefined) : Promise.reject(twice)
       if (callback === undefined) return ended
-      const call = AsyncResource.bind(callback)
+      const call = inCallersContext(callback)
       ended.then(
         () => call(),
         (error: unknown) => call(error as Error),
