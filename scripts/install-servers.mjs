@@ -11,6 +11,12 @@ const PYTHON = '/usr/lib/python3/dist-packages'
 /** What is needed: the program (or the absolute path of a file) that shows it is there, and what brings it. */
 const SERVERS = [
   { what: 'Redis 7', program: 'redis-server', packages: ['redis-server'], elsewhere: 'redis' },
+  {
+    what: 'MariaDB',
+    program: 'mariadbd',
+    packages: ['mariadb-server-core', 'mariadb-client-core'],
+    elsewhere: 'mariadb',
+  },
   { what: 'nginx', program: 'nginx', packages: ['nginx-light'], elsewhere: 'nginx' },
   { what: 'HAProxy', program: 'haproxy', packages: ['haproxy'], elsewhere: 'haproxy' },
   { what: 'requests for Python', program: `${PYTHON}/requests`, packages: ['python3-requests'], elsewhere: 'requests' },

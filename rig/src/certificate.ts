@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync } from 'node:fs'
+import { chmodSync, chownSync } from 'node:fs'
 import { join } from 'node:path'
+import { isRoot, NOBODY } from './child.ts'
 
-/** A key and a certificate of its own for `localhost` and 127.0.0.1, made for the occasion. Needs `openssl`. */
+/** A key and a certificate of its own for `localhost` and 127.0.0.1, readable by whoever the servers run as. Needs `openssl`. */
 export function makeSelfSigned(folder: string, what: string): { readonly key: string; readonly certificate: string } {
   const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.crt')]
   try {
@@ -16,5 +17,6 @@ export function makeSelfSigned(folder: string, what: string): { readonly key: st
     throw new Error(`${what} with TLS needs the program \`openssl\``, { cause: error })
   }
   chmodSync(key, 0o600)
+  if (isRoot) for (const file of [key, certificate]) chownSync(file, NOBODY.uid, NOBODY.gid)
   return { key, certificate }
 }

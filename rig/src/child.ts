@@ -65,25 +65,26 @@ function cleanUpAtExit(): void {
   })
 }
 
-/** Kills `pid` when the pipe of its standard input closes, which it does however this runner ends. */
+/** Signals `pid` when the pipe of its standard input closes, which it does however this runner ends. */
 const WATCHDOG = `
   process.stdin.resume()
   process.stdin.on('end', () => {
-    try { process.kill(Number(process.argv[1]), 'SIGINT') } catch {}
+    try { process.kill(Number(process.argv[1]), 'SIG' + process.argv[2]) } catch {}
     process.exit()
   })`
 
 /**
  * Starts a server program that does not outlive this runner, even when the runner is killed: by the kernel's
- * parent-death signal where `setpriv` is (Linux), by a watchdog process elsewhere.
+ * parent-death signal where `setpriv` is (Linux), by a watchdog process elsewhere. `endsOn` is the signal that ends it.
  */
 export function spawnServer(
   program: string,
   args: readonly string[],
-  options: { cwd: string; env?: NodeJS.ProcessEnv; asNobody?: boolean },
+  options: { cwd: string; env?: NodeJS.ProcessEnv; asNobody?: boolean; endsOn?: 'INT' | 'TERM' },
 ): ChildProcess {
   const setpriv = process.platform === 'linux' ? findProgram('setpriv') : undefined
   const user = options.asNobody ? NOBODY : undefined
+  const { endsOn = 'INT' } = options
   const spawnOptions = {
     cwd: options.cwd,
     env: options.env ?? process.env,
@@ -92,7 +93,7 @@ export function spawnServer(
   let child: ChildProcess
   if (setpriv === undefined) {
     child = spawn(program, args, { ...spawnOptions, ...user })
-    const watchdog = spawn(process.execPath, ['-e', WATCHDOG, String(child.pid)], {
+    const watchdog = spawn(process.execPath, ['-e', WATCHDOG, String(child.pid), endsOn], {
       stdio: ['pipe', 'ignore', 'ignore'],
     })
     watchdog.unref()
@@ -101,7 +102,7 @@ export function spawnServer(
   } else {
     // setpriv changes the user itself: a change after it would clear the parent-death signal.
     const identity = user === undefined ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
-    child = spawn(setpriv, [...identity, '--pdeathsig=INT', '--', program, ...args], spawnOptions)
+    child = spawn(setpriv, [...identity, `--pdeathsig=${endsOn}`, '--', program, ...args], spawnOptions)
   }
   children.add(child)
   child.once('exit', () => children.delete(child))

@@ -12,3 +12,5 @@ export { startHttp, HttpServer, type HttpOptions, type HttpView } from './http.t
 export { startNginx, type NginxOptions } from './nginx.ts'
 export { startHaproxy, HaproxyServer, type HaproxyOptions } from './haproxy.ts'
 export { NativeServer } from './native-server.ts'
+export { startMariaDb, checkMariaDb, MariaDbServer, type MariaDbOptions } from './mariadb.ts'
+export { MariaDbView, type MariaDbThread } from './mariadb-view.ts'

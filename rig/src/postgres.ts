@@ -1,8 +1,9 @@
 import { execFileSync, type ChildProcess } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import pg from 'pg'
+import { makeSelfSigned } from './certificate.ts'
 import {
   childPids,
   endChild,
@@ -230,20 +231,8 @@ function initialise(
   }
 }
 
-function makeCertificate(folder: string): Record<string, string> {
-  const [key, certificate] = [join(folder, 'server.key'), join(folder, 'server.crt')]
-  try {
-    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
-    execFileSync(
-      'openssl',
-      ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-keyout', key, '-out', certificate, ...subject],
-      { stdio: 'pipe' },
-    )
-  } catch (error) {
-    throw new Error('A PostgreSQL server with TLS needs the program `openssl`', { cause: error })
-  }
-  chmodSync(key, 0o600)
-  if (isRoot) for (const file of [key, certificate]) chownSync(file, NOBODY.uid, NOBODY.gid)
+function tlsSettings(folder: string): Record<string, string> {
+  const { key, certificate } = makeSelfSigned(folder, 'PostgreSQL')
   return { ssl: 'on', ssl_key_file: key, ssl_cert_file: certificate }
 }
 
@@ -254,7 +243,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   try {
     const binaries = findPostgres(options.major ?? 18, folder)
     initialise(folder, binaries, options)
-    const tls = options.tls ? makeCertificate(folder) : {}
+    const tls = options.tls ? tlsSettings(folder) : {}
     const server = new PostgresServer(folder, await freePort(), binaries, {
       ...options,
       settings: { ...tls, ...options.settings },
