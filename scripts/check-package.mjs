@@ -11,6 +11,7 @@ const BUDGET_KB = {
   './config': 160,
   './grpc': 270,
   './http': 330,
+  './mysql': 280,
   './pg': 260,
   './redis': 300,
   './watch': 90,

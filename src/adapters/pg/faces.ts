@@ -1,4 +1,10 @@
-import { PoolError } from '../../core/errors.ts'
+import {
+  knexShape,
+  sequelizeShape,
+  type KnexShape,
+  type SequelizeShape,
+  type ShapedPool,
+} from '../../core/library-shapes.ts'
 import type { Pool } from '../../core/pool.ts'
 import type { DriverClient } from './driver.ts'
 import type { LeasedClient } from './leased-client.ts'
@@ -10,103 +16,23 @@ interface FacedPool {
   close(): Promise<unknown>
 }
 
-/**
- * What the libraries hold, until they give it back. They hold what `connect()` gives, an object per lease: a library
- * that releases twice (Knex' streams do) must not give back what somebody else has borrowed meanwhile.
- */
-class LeaseBook {
-  readonly #pool: FacedPool
-  readonly #out = new Set<LeasedClient>()
-
-  constructor(pool: FacedPool) {
-    this.#pool = pool
-  }
-
-  async take(): Promise<LeasedClient> {
-    const client = (await this.#pool.connect()) as LeasedClient
-    this.#out.add(client)
-    return client
-  }
-
-  giveBack(client: LeasedClient, how: 'release' | 'destroy'): boolean {
-    if (!this.#out.delete(client)) return false
-    try {
-      client.release(how === 'destroy')
-      return true
-    } catch (error) {
-      // The pool took it away by itself: held too long, or closed. There is nothing left to give back.
-      if (PoolError.is(error, 'ERR_POOL_LEASE_RELEASED')) return false
-      throw error
-    }
+function shaped(pool: FacedPool): ShapedPool<LeasedClient> {
+  return {
+    stats: () => pool.core.stats(),
+    close: () => pool.close(),
+    take: async () => (await pool.connect()) as LeasedClient,
+    giveBack: (client, how) => client.release(how === 'destroy'),
   }
 }
 
-/** What Knex leaves on a connection. */
-type KnexMarks = LeasedClient & { __knexUid?: string; __knex__disposed?: unknown }
-
-let lastUid = 0
-
-/**
- * For Knex: `knex({ client: 'pg', connectionPool: knexPool(pool) })`. The shape of tarn, whose second release of one
- * connection is answered with `false`: Knex' streams release twice, and a pool that throws there ends the process.
- */
-export function knexPool(pool: FacedPool): {
-  acquire(): { promise: Promise<LeasedClient> }
-  release(client: LeasedClient): boolean
-  destroy(): Promise<void>
-  numFree(): number
-  numUsed(): number
-  numPendingAcquires(): number
-} {
-  const leases = new LeaseBook(pool)
-  return {
-    acquire() {
-      const promise = leases.take().then((client) => {
-        // Knex names connections in its debug output by this.
-        ;(client as KnexMarks).__knexUid ??= `millpond${++lastUid}`
-        return client
-      })
-      return { promise }
-    },
-    release(client) {
-      const marks = client as KnexMarks
-      const isDisposed = marks.__knex__disposed !== undefined && marks.__knex__disposed !== false
-      return leases.giveBack(client, isDisposed ? 'destroy' : 'release')
-    },
-    async destroy() {
-      await pool.close()
-    },
-    numFree: () => pool.core.stats().idle,
-    numUsed: () => pool.core.stats().used,
-    numPendingAcquires: () => pool.core.stats().waiting,
-  }
+/** For Knex: `knex({ client: 'pg', connectionPool: knexPool(pool) })`. */
+export function knexPool(pool: FacedPool): KnexShape<LeasedClient> {
+  return knexShape(shaped(pool))
 }
 
 /** For Sequelize 6: `sequelize.connectionManager.pool = sequelizePool(pool)`. */
-export function sequelizePool(pool: FacedPool): {
-  acquire(): Promise<LeasedClient>
-  release(client: LeasedClient): void
-  destroy(client: LeasedClient): Promise<void>
-  drain(): Promise<void>
-  destroyAllNow(): Promise<void>
-} {
-  const leases = new LeaseBook(pool)
-  return {
-    acquire: () => leases.take(),
-    release(client) {
-      leases.giveBack(client, 'release')
-    },
-    destroy(client) {
-      leases.giveBack(client, 'destroy')
-      return Promise.resolve()
-    },
-    async drain() {
-      await pool.close()
-    },
-    async destroyAllNow() {
-      await pool.close()
-    },
-  }
+export function sequelizePool(pool: FacedPool): SequelizeShape<LeasedClient> {
+  return sequelizeShape(shaped(pool))
 }
 
 /** One connection as Kysely knows it, through all the leases of it. */

@@ -1,0 +1,422 @@
+import { tracingChannel } from 'node:diagnostics_channel'
+import { inspect } from 'node:util'
+import { inCallersContext } from '../../core/caller-context.ts'
+import type { CloseReport } from '../../core/close-report.ts'
+import type { Lease } from '../../core/lease.ts'
+import type { PoolState } from '../../core/lifecycle.ts'
+import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
+import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
+import type { PoolStats } from '../../core/stats.ts'
+import {
+  partsOf,
+  type DriverCommand,
+  type DriverParts,
+  type DriverPool,
+  type MysqlModule,
+  type PoolConfigLike,
+} from './driver.ts'
+import { asDriverError, noneAvailable } from './errors.ts'
+import type { MysqlPoolExtras } from './extras.ts'
+import { MysqlFactory } from './factory.ts'
+import {
+  inContextOfAsker,
+  leasedConnectionsOf,
+  toldOnce,
+  type Borrowing,
+  type LeasedConnection,
+} from './leased-connection.ts'
+import { resolveMysqlOptions, type MysqlFaceOptions, type ResolvedMysqlOptions } from './options.ts'
+import { hideSecrets, pooledConnectionOf, type PooledConnection } from './pooled-connection.ts'
+import { promisePoolOf, type MillpondPromisePool } from './promise-pool.ts'
+import { SlowQueries, textOf } from './slow-queries.ts'
+import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
+
+/** How long `end()` leaves to borrowers before their connections are cut; mysql2 waits for ever. */
+const END_MILLIS = 30_000
+
+/** mysql2's own channel, by which tracers see how long callers wait for a connection. */
+const waits = tracingChannel('mysql2:pool:connect')
+
+type Callback = (error: unknown, ...results: unknown[]) => void
+
+export type MillpondPool = DriverPool & MysqlPoolExtras<object>
+type MillpondPoolClass = new (options: string | object) => MillpondPool
+
+const classes = new WeakMap<DriverParts, MillpondPoolClass>()
+
+/** The class of Millpond pools for one copy of `mysql2`: a real subclass of its own `Pool`. */
+export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
+  const known = classes.get(parts)
+  if (known !== undefined) return known
+  const Connection = pooledConnectionOf(parts)
+  const leasedConnections = leasedConnectionsOf(Connection)
+
+  class MillpondPool extends parts.Pool implements MysqlPoolExtras<object> {
+    readonly #core: Pool<PooledConnection>
+    readonly #options: ResolvedMysqlOptions
+    readonly #borrowing: Borrowing
+    readonly #slow: SlowQueries
+    #promises: MillpondPromisePool | undefined
+    #whenEnded: Promise<CloseReport> | undefined
+
+    constructor(given: string | object) {
+      const options = resolveMysqlOptions(parts, given)
+      super({ config: configOf(parts, options) })
+      this.#options = options
+      this.#core = this.#makeCore(given)
+      this.#slow = new SlowQueries(this, options.slowQueryMillis)
+      this.#borrowing = {
+        onStaleRelease: options.onStaleRelease,
+        slow: this.#slow,
+        giveBack: (lease, connection, error) => this.#giveBack(lease, connection, error),
+        destroy: (lease, connection) => {
+          this.#tell('release', connection)
+          lease.destroy('destroyed by its borrower')
+        },
+      }
+      showCounts(this, this.#core)
+    }
+
+    #makeCore(given: string | object): Pool<PooledConnection> {
+      const password = typeof given === 'string' ? undefined : (given as MysqlFaceOptions).password
+      const ask = typeof password === 'function' ? password : undefined
+      const factory = new MysqlFactory(Connection, this.config.connectionConfig, this.#options, ask, {
+        pool: this,
+        isSetUp: () => this.listenerCount('connection') > 0,
+        connected: (connection) => this.emit('connection', connection),
+      })
+      return new Pool(factory, this.#options.engine)
+    }
+
+    get core(): Pool<PooledConnection> {
+      return this.#core
+    }
+    get name(): string {
+      return this.#core.name
+    }
+    get kind(): string {
+      return this.#core.kind
+    }
+    get state(): PoolState {
+      return this.#core.state
+    }
+
+    // ── borrowing ──
+
+    getConnection(callback: Callback): void {
+      const call = inCallersContext(callback)
+      this.#acquire(
+        (lease) => process.nextTick(call, null, leasedConnections.create(this.#borrowing, lease.resource, lease)),
+        (error) => process.nextTick(call, error),
+      )
+    }
+
+    /** Gives back what `getConnection` gave out; of either face. */
+    releaseConnection(connection: { release(): void }): void {
+      connection.release()
+    }
+
+    /** A lease at once where a connection is idle; a promise is made only for those who wait. */
+    #acquire(lent: (lease: Lease<PooledConnection>) => void, failed: (error: unknown) => void): void {
+      const lease = waits.hasSubscribers ? undefined : this.#core.tryAcquire()
+      if (lease !== undefined) {
+        this.#tell('acquire', lease.resource)
+        lent(lease)
+        return
+      }
+      this.#wait(undefined).then(lent, failed)
+    }
+
+    async #wait(options: AcquireOptions | undefined): Promise<Lease<PooledConnection>> {
+      if (!this.#options.waitForConnections || this.listenerCount('enqueue') > 0) {
+        const { used, waiting, max } = this.#core.stats()
+        // Nobody can open a connection for this caller: all are borrowed, or spoken for.
+        if (this.state === 'open' && used + waiting >= max) {
+          if (!this.#options.waitForConnections) throw noneAvailable(this.#core)
+          this.#tell('enqueue')
+        }
+      }
+      let lease: Lease<PooledConnection>
+      try {
+        lease = await (waits.hasSubscribers
+          ? waits.tracePromise(() => this.#core.acquire(options), this.#traced)
+          : this.#core.acquire(options))
+      } catch (error) {
+        throw asDriverError(error)
+      }
+      this.#tell('acquire', lease.resource)
+      return lease
+    }
+
+    get #traced(): object {
+      const { database = '', host, port, socketPath } = this.config.connectionConfig
+      return socketPath
+        ? { database, serverAddress: socketPath, serverPort: undefined }
+        : { database, serverAddress: host, serverPort: port }
+    }
+
+    #giveBack(lease: Lease<PooledConnection>, connection: PooledConnection, error: unknown): void {
+      this.#tell('release', connection)
+      lease.release(error)
+    }
+
+    /** A listener that throws strands nobody. */
+    #tell(event: string, ...args: unknown[]): void {
+      if (this.listenerCount(event) === 0) return
+      try {
+        this.emit(event, ...args)
+      } catch (error) {
+        process.emitWarning(`pool "${this.name}": a listener of '${event}' threw: ${String(error)}`, 'MillpondWarning')
+      }
+    }
+
+    // ── work ──
+
+    query(sql: unknown, values?: unknown, callback?: unknown): DriverCommand {
+      const { connectionConfig } = this.config
+      const command = parts.PoolConnection.createQuery(sql, values, callback, connectionConfig)
+      command.namedPlaceholders ??= connectionConfig.namedPlaceholders
+      const done = command.onResult === undefined ? undefined : inCallersContext(command.onResult)
+      inContextOfAsker(command)
+      const askedAt = this.#slow.now()
+      const failed = (error: unknown): void => {
+        if (done !== undefined) done(error)
+        else command.emit('error', error)
+      }
+      this.#acquire((lease) => {
+        const connection = lease.resource
+        const text = askedAt > 0 ? textOf(sql) : ''
+        try {
+          this.#settle(lease, command, done)
+          connection.query(command)
+          if (askedAt > 0) this.#slow.watch(command, text, performance.now() - askedAt)
+        } catch (error) {
+          if (!lease.released) this.#giveBack(lease, connection, undefined)
+          failed(error)
+        }
+      }, failed)
+      return command
+    }
+
+    /** Gives the connection back when the command is over, before whoever asked is told. */
+    #settle(lease: Lease<PooledConnection>, command: DriverCommand, done: Callback | undefined): void {
+      const connection = lease.resource
+      if (done !== undefined) {
+        command.onResult = this.#givingBack(lease, done)
+        return
+      }
+      let failure: unknown
+      const over = (): void => {
+        if (!lease.released) this.#giveBack(lease, connection, failure)
+      }
+      const emit = command.emit.bind(command)
+      command.emit = (event: string | symbol, ...args: unknown[]) => {
+        if (event === 'error') failure = args[0] ?? new Error('The query failed')
+        // The driver is still in the middle of the command when it says that it is over.
+        if (event === 'end' || event === 'error') setImmediate(over)
+        return emit(event, ...args)
+      }
+    }
+
+    /** A callback that gives the connection back first. */
+    #givingBack(lease: Lease<PooledConnection>, done: Callback): Callback {
+      return toldOnce((error, ...results) => {
+        if (!lease.released) this.#giveBack(lease, lease.resource, error ?? undefined)
+        done(error, ...results)
+      })
+    }
+
+    execute(sql: unknown, values?: unknown, callback?: unknown): void {
+      const given = (typeof values === 'function' ? values : callback) as Callback | undefined
+      const done: Callback = given === undefined ? () => undefined : inCallersContext(given)
+      const parameters = typeof values === 'function' ? [] : values
+      const askedAt = this.#slow.now()
+      this.#acquire((lease) => {
+        const connection = lease.resource
+        try {
+          const command = connection.execute(sql, parameters, this.#givingBack(lease, done))
+          if (askedAt > 0) this.#slow.watch(command, textOf(sql), performance.now() - askedAt)
+        } catch (error) {
+          if (!lease.released) this.#giveBack(lease, connection, undefined)
+          done(error)
+        }
+      }, done)
+    }
+
+    async use<R>(callback: (connection: object) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
+      return await this.#use((leased) => callback(leased.promise()), options)
+    }
+
+    async #use<R>(
+      callback: (leased: LeasedConnection, connection: PooledConnection) => R | PromiseLike<R>,
+      options: AcquireOptions | undefined,
+    ): Promise<R> {
+      const progress = { held: false }
+      try {
+        return await this.#core.use(async (connection, lease) => {
+          progress.held = true
+          this.#tell('acquire', connection)
+          try {
+            return await callback(leasedConnections.create(this.#borrowing, connection, lease), connection)
+          } finally {
+            if (!lease.released) this.#tell('release', connection)
+          }
+        }, options)
+      } catch (error) {
+        // The callback's own errors are its own.
+        throw progress.held ? error : asDriverError(error)
+      }
+    }
+
+    async transaction<R>(
+      callback: (connection: object) => R | PromiseLike<R>,
+      options: TransactionOptions & AcquireOptions = {},
+    ): Promise<R> {
+      const { isolation, readOnly, retries = 0, ...acquire } = options
+      for (let attempt = 0; ; attempt++) {
+        try {
+          return await this.#use(
+            (leased, connection) =>
+              runTransaction(connection, { isolation, readOnly }, () => callback(leased.promise())),
+            acquire,
+          )
+        } catch (error) {
+          if (attempt >= retries || !isRetryable(error)) throw error
+          // Those who collided do not meet again at once.
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** Math.min(attempt, 6)))
+        }
+      }
+    }
+
+    async ready(options?: ReadyOptions): Promise<void> {
+      await this.#core.ready(options)
+    }
+
+    // ── watching and ending ──
+
+    stats(): PoolStats {
+      return this.#core.stats()
+    }
+
+    health(options?: HealthOptions): Promise<HealthCheck> {
+      return this.#core.health(options)
+    }
+
+    close(options?: CloseOptions): Promise<CloseReport> {
+      this._closed = true
+      this.#whenEnded ??= this.#core.close(options)
+      return this.#whenEnded
+    }
+
+    end(callback?: (error?: unknown) => void): void {
+      const call = callback === undefined ? undefined : inCallersContext(callback)
+      this.close({ timeoutMillis: END_MILLIS }).then(
+        () => call?.(),
+        (error: unknown) => call?.(error),
+      )
+    }
+
+    override promise(implementation?: PromiseConstructor): MillpondPromisePool {
+      const PromisePool = promisePoolOf(parts)
+      if (implementation !== undefined) return new PromisePool(this, implementation)
+      return (this.#promises ??= new PromisePool(this))
+    }
+
+    /** The driver's connections say so when they end; the engine has heard it by itself. */
+    _removeConnection(): void {
+      // Nothing is kept here.
+    }
+
+    [Symbol.dispose](): void {
+      this.end()
+    }
+
+    async [Symbol.asyncDispose](): Promise<void> {
+      await this.close({ timeoutMillis: END_MILLIS })
+    }
+
+    /** Names and counts only: settings and connections hold the password. */
+    [inspect.custom](): string {
+      return inspect(this.#core).replace(/^Pool/, 'MillpondPool')
+    }
+  }
+
+  classes.set(parts, MillpondPool)
+  return MillpondPool
+}
+
+/** The driver's settings; its pool reads its own sizes there, and so do libraries. */
+function configOf(
+  parts: DriverParts,
+  { driver, engine, waitForConnections, resetSession }: ResolvedMysqlOptions,
+): PoolConfigLike {
+  const config = parts.configOf({ ...driver })
+  hideSecrets(config.connectionConfig)
+  const finite = (value: number | undefined): number => (value === undefined || value === Infinity ? 0 : value)
+  config.connectionLimit = finite(engine.max)
+  config.queueLimit = finite(engine.maxWaiting)
+  config.maxIdle = engine.maxIdle ?? config.connectionLimit
+  // The driver's own sweeper starts where `maxIdle` is below the limit; ours does its work.
+  config.idleTimeout = engine.idleTimeoutMillis ?? 60_000
+  config.waitForConnections = waitForConnections
+  config.resetOnRelease = resetSession === 'always'
+  return config
+}
+
+/** What tools that watch a mysql2 pool read: how many connections, free ones, waiting callers. */
+function showCounts(pool: object, core: Pool<PooledConnection>): void {
+  const count = (length: (stats: PoolStats) => number): PropertyDescriptor => ({
+    value: {
+      get length() {
+        return length(core.stats())
+      },
+    },
+    configurable: true,
+  })
+  Object.defineProperties(pool, {
+    _allConnections: count(({ total }) => total),
+    _freeConnections: count(({ idle }) => idle),
+    _connectionQueue: count(({ waiting }) => waiting),
+  })
+}
+
+/** Options of the user's own `createPool`, and Millpond's. */
+export type MysqlPoolOptions<M extends MysqlModule> = Omit<
+  Extract<Parameters<M['createPool']>[0], object>,
+  keyof MysqlFaceOptions
+> &
+  MysqlFaceOptions
+
+/** A promise connection as the user's own driver types it, whichever of its modules was handed in. */
+export type BorrowedConnection<M extends MysqlModule> =
+  PromiseFace<ReturnType<M['createPool']>> extends { getConnection(): Promise<infer C> } ? C : never
+
+type PromiseFace<P> = P extends { promise(): infer F } ? F : P
+
+/**
+ * The pool of the user's own driver, and what Millpond adds. Newer types of `mysql2/promise` have a pool be a
+ * connection, with a connection's `state`, which at run time it has not: ours is the pool's.
+ */
+export type MysqlPool<M extends MysqlModule, P = ReturnType<M['createPool']>> = P extends { readonly state: unknown }
+  ? // Fits the driver's type and ours, which have no word in common.
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any
+    Omit<P, 'state'> & Omit<MysqlPoolExtras<BorrowedConnection<M>>, 'state'> & { readonly state: any }
+  : P & MysqlPoolExtras<BorrowedConnection<M>>
+
+/**
+ * A pool in place of `mysql.createPool(options)`, with its surface, its types and its defaults where those were bounded.
+ * The driver is handed in, and decides the face: `mysqlPool(mysql, { host, connectionLimit: 20 })` gives callbacks for
+ * `mysql2` and promises for `mysql2/promise`.
+ *
+ * @throws {OptionError} on a wrong value, a misspelt option, or two names for one thing
+ */
+export function mysqlPool<M extends MysqlModule>(
+  mysql: M,
+  options: MysqlPoolOptions<M> | string = {} as MysqlPoolOptions<M>,
+): MysqlPool<M> {
+  const parts = partsOf(mysql)
+  const pool = new (mysqlPoolClass(parts))(options)
+  const { Promise: implementation } = options as { readonly Promise?: PromiseConstructor }
+  // The classes are built at run time on the user's own, whose exact types go out again.
+  return (parts.promises ? pool.promise(implementation) : pool) as unknown as MysqlPool<M>
+}
