@@ -1,15 +1,16 @@
 import { inspect, type InspectOptions } from 'node:util'
 import { inCallersContext } from '../../core/caller-context.ts'
 import type { Lease } from '../../core/lease.ts'
+import type { Operations } from '../../core/operations.ts'
 import { refuseStale, staleError, staleRelease, standInFor, type StaleReleasePolicy } from '../../core/stand-in.ts'
 import type { DriverCommand, DriverConfig, DriverConnection } from './driver.ts'
 import { shown, type PooledConnection, type PooledConnectionClass } from './pooled-connection.ts'
-import { textOf, type SlowQueries } from './slow-queries.ts'
+import { textOf, watch } from './watched.ts'
 
 /** What a borrowed connection asks of its pool. */
 export interface Borrowing {
   readonly onStaleRelease: StaleReleasePolicy
-  readonly slow: SlowQueries
+  readonly operations: Operations
   giveBack(lease: Lease<PooledConnection>, connection: PooledConnection, error?: unknown): void
   destroy(lease: Lease<PooledConnection>, connection: PooledConnection): void
 }
@@ -143,10 +144,10 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
       const connection = this.#connection
       if (this.#lease.released) return refuse(this.#lease, args)
       const [sql, values, callback] = withCallback(args)
-      const { slow } = this.#borrowing
-      const text = slow.heard ? textOf(sql) : undefined
+      const { operations } = this.#borrowing
+      const text = operations.watched ? textOf(sql) : undefined
       const command = connection[how](sql, values, callback)
-      if (text !== undefined) slow.watch(command, text, 0)
+      if (text !== undefined) watch(operations, command, text, this.#lease.label, 0)
       inContextOfAsker(command)
       return command
     }

@@ -28,14 +28,19 @@ import {
 import { resolveMysqlOptions, type MysqlFaceOptions, type ResolvedMysqlOptions } from './options.ts'
 import { hideSecrets, pooledConnectionOf, type PooledConnection } from './pooled-connection.ts'
 import { promisePoolOf, type MillpondPromisePool } from './promise-pool.ts'
-import { SlowQueries, textOf } from './slow-queries.ts'
 import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
+import { textOf, watch } from './watched.ts'
 
 /** How long `end()` leaves to borrowers before their connections are cut; mysql2 waits for ever. */
 const END_MILLIS = 30_000
 
 /** mysql2's own channel, by which tracers see how long callers wait for a connection. */
 const waits = tracingChannel('mysql2:pool:connect')
+
+interface Asked {
+  readonly text: string
+  readonly at: number
+}
 
 type Callback = (error: unknown, ...results: unknown[]) => void
 
@@ -55,7 +60,6 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
     readonly #core: Pool<PooledConnection>
     readonly #options: ResolvedMysqlOptions
     readonly #borrowing: Borrowing
-    readonly #slow: SlowQueries
     #promises: MillpondPromisePool | undefined
     #whenEnded: Promise<CloseReport> | undefined
 
@@ -64,10 +68,9 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       super({ config: configOf(parts, options) })
       this.#options = options
       this.#core = this.#makeCore(given)
-      this.#slow = new SlowQueries(this, options.slowQueryMillis)
       this.#borrowing = {
         onStaleRelease: options.onStaleRelease,
-        slow: this.#slow,
+        operations: this.#core.operations,
         giveBack: (lease, connection, error) => this.#giveBack(lease, connection, error),
         destroy: (lease, connection) => {
           this.#tell('release', connection)
@@ -178,18 +181,17 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       command.namedPlaceholders ??= connectionConfig.namedPlaceholders
       const done = command.onResult === undefined ? undefined : inCallersContext(command.onResult)
       inContextOfAsker(command)
-      const askedAt = this.#slow.now()
+      const asked = this.#askedNow(sql)
       const failed = (error: unknown): void => {
         if (done !== undefined) done(error)
         else command.emit('error', error)
       }
       this.#acquire((lease) => {
         const connection = lease.resource
-        const text = askedAt > 0 ? textOf(sql) : ''
         try {
           this.#settle(lease, command, done)
           connection.query(command)
-          if (askedAt > 0) this.#slow.watch(command, text, performance.now() - askedAt)
+          if (asked !== undefined) this.#watch(command, asked, lease)
         } catch (error) {
           if (!lease.released) this.#giveBack(lease, connection, undefined)
           failed(error)
@@ -218,6 +220,17 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       }
     }
 
+    /** When a statement was asked for, and its text: a query that is under way has its values in it. */
+    #askedNow(sql: unknown): Asked | undefined {
+      const { operations } = this.#core
+      return operations.watched ? { text: textOf(sql), at: operations.now() } : undefined
+    }
+
+    #watch(command: DriverCommand, { text, at }: Asked, lease: Lease<PooledConnection>): void {
+      const { operations } = this.#core
+      watch(operations, command, text, lease.label, operations.now() - at)
+    }
+
     /** A callback that gives the connection back first. */
     #givingBack(lease: Lease<PooledConnection>, done: Callback): Callback {
       return toldOnce((error, ...results) => {
@@ -230,12 +243,12 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       const given = (typeof values === 'function' ? values : callback) as Callback | undefined
       const done: Callback = given === undefined ? () => undefined : inCallersContext(given)
       const parameters = typeof values === 'function' ? [] : values
-      const askedAt = this.#slow.now()
+      const asked = this.#askedNow(sql)
       this.#acquire((lease) => {
         const connection = lease.resource
         try {
           const command = connection.execute(sql, parameters, this.#givingBack(lease, done))
-          if (askedAt > 0) this.#slow.watch(command, textOf(sql), performance.now() - askedAt)
+          if (asked !== undefined) this.#watch(command, asked, lease)
         } catch (error) {
           if (!lease.released) this.#giveBack(lease, connection, undefined)
           done(error)

@@ -46,8 +46,6 @@ export interface MysqlFaceOptions extends Omit<PoolOptions<PooledConnection>, 'h
   writable?: boolean | undefined
   /** Runs once for every new connection (a promise connection), and again after its session was reset. */
   onConnect?: ((connection: never) => unknown) | undefined
-  /** Announces queries that take longer, in milliseconds, as `slowQuery` events; only for those who listen. @defaultValue 1_000 */
-  slowQueryMillis?: number | undefined
 }
 
 /** Options of `mysql2` itself: known, so that no near-miss of one of Millpond's names is seen in them. */
@@ -74,7 +72,6 @@ const FACE_RULES: Readonly<Record<string, OptionRule>> = {
   resetSession: { type: 'one-of', values: ['auto', 'always', 'never'] },
   writable: { type: 'boolean' },
   onConnect: { type: 'function' },
-  slowQueryMillis: { type: 'duration', infinity: true },
 }
 
 /** Of the options above, those that go to the driver as well. */
@@ -105,7 +102,6 @@ export interface ResolvedMysqlOptions {
   readonly resetSession: ResetSession
   readonly writable: boolean
   readonly onConnect: ((connection: never) => unknown) | undefined
-  readonly slowQueryMillis: number
 }
 
 /** @throws {OptionError} on a wrong value, a near-miss of one of our names, or two names for one thing */
@@ -128,7 +124,6 @@ export function resolveMysqlOptions(parts: DriverParts, options: string | object
       face.resetSession ?? (face.resetOnRelease === undefined ? 'auto' : face.resetOnRelease ? 'always' : 'never'),
     writable: face.writable ?? false,
     onConnect: face.onConnect,
-    slowQueryMillis: face.slowQueryMillis ?? 1_000,
   }
 }
 

@@ -1,6 +1,6 @@
 import type { DriverCommand, DriverPacket } from './driver.ts'
 import { AUTOCOMMIT, changesIn, errnoOf, IN_TRANSACTION, isError, SESSION_CHANGED, statusOf } from './protocol.ts'
-import { textOf } from './slow-queries.ts'
+import { textOf } from './watched.ts'
 
 /** What `resetSession` may be. */
 export type ResetSession = 'auto' | 'always' | 'never'
