@@ -1,17 +1,21 @@
 import { defineConfig } from 'vitest/config'
 import { doors } from './scripts/doors.mjs'
 
+const packages = new URL('./packages/', import.meta.url).pathname
+
 export default defineConfig({
   resolve: {
     // Tests run on the sources; what users install is checked by the packed-package tests.
     alias: [
       // The lowest driver that is supported, in the matrix of versions.
       ...(process.env['MILLPOND_TEST_PG'] === 'lowest' ? [{ find: /^pg$/, replacement: 'pg-lowest' }] : []),
+      { find: /^eslint-plugin-millpond$/, replacement: `${packages}eslint-plugin/src/index.ts` },
+      { find: /^eslint-plugin-millpond\/catalogue$/, replacement: `${packages}eslint-plugin/src/data/index.ts` },
       ...Object.entries(doors()).map(([door, source]) => ({ find: new RegExp(`^${door}$`), replacement: source })),
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'rig/test/**/*.test.ts', 'demo/test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'rig/test/**/*.test.ts', 'demo/test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
     exclude: [
       '**/node_modules/**',
       '**/dist/**',

@@ -33,10 +33,8 @@ function check(name, program, args) {
 }
 
 try {
-  const npm = process.env.npm_execpath
   const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder]
-  if (npm === undefined) execFileSync('npm', pack, { stdio: 'pipe', shell: process.platform === 'win32' })
-  else execFileSync(process.execPath, [npm, ...pack], { stdio: 'pipe' })
+  npmRun(pack)
   const tarball = join(folder, readdirSync(folder)[0])
   check('publint', process.execPath, ['node_modules/publint/src/cli.js', tarball, '--strict'])
   check('are the types wrong', process.execPath, [
@@ -56,10 +54,23 @@ try {
     failed ||= !ok
     console.log(`${ok ? '✓' : '✗'} door ${door}: ${kilobytes.toFixed(0)} kB of ${budget ?? 'no budget given'}`)
   }
+
+  for (const name of ['eslint-plugin']) {
+    const into = mkdtempSync(join(folder, `${name}-`))
+    npmRun([...pack.slice(0, -1), into, '--workspace', `packages/${name}`])
+    const [file] = readdirSync(into)
+    check(`publint ${name}`, process.execPath, ['node_modules/publint/src/cli.js', join(into, file), '--strict'])
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
 process.exit(failed ? 1 : 0)
+
+function npmRun(args) {
+  const npm = process.env.npm_execpath
+  if (npm === undefined) execFileSync('npm', args, { stdio: 'pipe', shell: process.platform === 'win32' })
+  else execFileSync(process.execPath, [npm, ...args], { stdio: 'pipe' })
+}
 
 /** The bytes of a file and of everything it imports. */
 function reachable(entry) {

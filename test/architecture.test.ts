@@ -130,6 +130,56 @@ describe('the architecture', () => {
   })
 })
 
+describe('the packages beside the library', () => {
+  const names = ['eslint-plugin']
+  const sourcesOf = (name: string): { file: string; imports: { from: string; typeOnly: boolean }[]; lines: number }[] =>
+    (readdirSync(join(root, 'packages', name, 'src'), { recursive: true }) as string[])
+      .filter((file) => file.endsWith('.ts'))
+      .map((each) => {
+        const file = join('packages', name, 'src', each)
+        const text = readFileSync(join(root, file), 'utf8')
+        const imports: { from: string; typeOnly: boolean }[] = []
+        ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true).forEachChild((node) => {
+          if (!ts.isImportDeclaration(node) && !ts.isExportDeclaration(node)) return
+          if (node.moduleSpecifier === undefined || !ts.isStringLiteral(node.moduleSpecifier)) return
+          const typeOnly = ts.isImportDeclaration(node)
+            ? node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword
+            : node.isTypeOnly
+          imports.push({ from: node.moduleSpecifier.text, typeOnly })
+        })
+        return { file, imports, lines: text.split('\n').length }
+      })
+
+  it.each(names)('%s stays in its folder, and imports only what it declares', (name) => {
+    const { dependencies = {}, peerDependencies = {} } = JSON.parse(
+      readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'),
+    ) as { dependencies?: object; peerDependencies?: object }
+    const declared = Object.keys({ ...dependencies, ...peerDependencies })
+    const folder = join('packages', name, 'src')
+    const wrong = sourcesOf(name).flatMap(({ file, imports }) =>
+      imports
+        .filter(({ from, typeOnly }) => {
+          if (from.startsWith('.')) return !join(dirname(file), from).startsWith(folder)
+          // The library is reached by its doors alone: `millpond/pg`, never a file of it.
+          const [first = '', second = '', ...rest] = from.split('/')
+          if (first === 'millpond' && rest.length > 0) return true
+          const needed = from.startsWith('@') ? `${first}/${second}` : first
+          return !from.startsWith('node:') && !declared.includes(needed) && !typeOnly
+        })
+        .map(({ from }) => `${file} → ${from}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it.each(names)('%s keeps its files to a size that is read in one sitting', (name) => {
+    expect(
+      sourcesOf(name)
+        .filter(({ lines }) => lines > 451)
+        .map(({ file }) => file),
+    ).toEqual([])
+  })
+})
+
 describe('the reference', () => {
   const page = (name: string): string => readFileSync(join(root, `docs/reference/${name}.md`), 'utf8')
 
