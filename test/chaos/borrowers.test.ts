@@ -111,8 +111,9 @@ describe('borrowers who misbehave', { timeout: 120_000 }, () => {
   describe('C19: ten tasks on ten connections each want a second one', () => {
     const nest = async (
       nested: 'throw' | 'warn',
+      timeoutMillis: number,
     ): Promise<{ errors: unknown[]; millis: number; deadlocks: number }> => {
-      const pool = rig.pool({ max: 10, nested, acquireTimeoutMillis: pick(5_000, 800) })
+      const pool = rig.pool({ max: 10, nested, acquireTimeoutMillis: timeoutMillis })
       pool.core.on('nested', () => undefined)
       await rig.fill(pool, 10)
       const started = stopwatch()
@@ -135,7 +136,7 @@ describe('borrowers who misbehave', { timeout: 120_000 }, () => {
     }
 
     it("is told at once with `nested: 'throw'`, and the others then go on", async () => {
-      const { errors, millis, deadlocks } = await nest('throw')
+      const { errors, millis, deadlocks } = await nest('throw', 10_000)
       figures('C19 nested, throw', { 'told after ms': millis, 'failed tasks': errors.length, deadlocks })
       expect(errors).toHaveLength(1)
       expect(PoolError.is(errors[0], 'ERR_POOL_DEADLOCK')).toBe(true)
@@ -143,7 +144,7 @@ describe('borrowers who misbehave', { timeout: 120_000 }, () => {
     })
 
     it('is named within one timeout otherwise', async () => {
-      const { errors, millis, deadlocks } = await nest('warn')
+      const { errors, millis, deadlocks } = await nest('warn', pick(5_000, 800))
       figures('C19 nested, warn', { 'told after ms': millis, 'failed tasks': errors.length, deadlocks })
       expect(deadlocks).toBeGreaterThanOrEqual(1)
       expect(errors[0]).toMatchObject({ code: 'ERR_POOL_ACQUIRE_TIMEOUT', report: { diagnosis: 'nested-acquire' } })
@@ -153,7 +154,7 @@ describe('borrowers who misbehave', { timeout: 120_000 }, () => {
 
   it('C23: connects and resets that throw or hang, one in a hundred, delay callers by one step’s time at the most', async () => {
     const random = seeded(23)
-    const stepMillis = pick(1_000, 250)
+    const stepMillis = pick(1_000, 500)
     let faults = 0
     const misbehave = (step: string): Promise<void> | undefined => {
       const luck = random()

@@ -2,10 +2,10 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
 import { destroyedIn, Callers, ChaosRig, expectIdentities, figures, pick, stopwatch } from '../support/chaos.ts'
+import { program } from '../support/program.ts'
 import { seeded } from '../support/simulation.ts'
 
 const GRACE = pick(3_000, 300)
@@ -81,21 +81,20 @@ describe('C21: closing in the middle of it', { timeout: 240_000 }, () => {
   )
 
   it('a program whose pool was closed in an outage ends by itself', async () => {
-    const program = fork(fileURLToPath(new URL('../support/closing-program.ts', import.meta.url)), {
-      execArgv: ['--import', 'tsx'],
+    const closing = fork(await program('closing-program'), {
       silent: true,
       env: {
         ...process.env,
         DATABASE_URL: rig.server.connectionString.replace(`:${rig.server.port}/`, `:${rig.proxy.port}/`),
       },
     })
-    const said = Promise.all([text(program.stdout as Readable), text(program.stderr as Readable)])
-    const ended = once(program, 'exit') as Promise<[code: number | null, signal: string | null]>
+    const said = Promise.all([text(closing.stdout as Readable), text(closing.stderr as Readable)])
+    const ended = once(closing, 'exit') as Promise<[code: number | null, signal: string | null]>
     // It has to end by itself: what is killed here has not, and its signal says so.
-    const watchdog = setTimeout(() => program.kill('SIGKILL'), 60_000)
-    await Promise.race([once(program, 'message'), ended])
+    const watchdog = setTimeout(() => closing.kill('SIGKILL'), 60_000)
+    await Promise.race([once(closing, 'message'), ended])
     await rig.proxy.blackHole()
-    if (program.connected) program.send('silent')
+    if (closing.connected) closing.send('silent')
     const [code, signal] = await ended
     clearTimeout(watchdog)
     const [output, errors] = await said

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
 import { Callers, ChaosRig, countEvents, figures, pick } from '../support/chaos.ts'
-import type { TestPool } from '../support/pg.ts'
+import { pidOf, type TestPool } from '../support/pg.ts'
 
 const ALARMS = ['invalidated', 'paused', 'deadlock', 'saturated'] as const
 
@@ -35,12 +35,20 @@ describe('false alarms', { timeout: 120_000 }, () => {
       const counts = countEvents(pool, ...ALARMS)
       const callers = new Callers(pool)
       const before = await pidsOf()
-      const working = Array.from({ length: 19 }, () => callers.ask('SELECT pg_sleep(0.6)'))
-      await waitFor(async () => (await rig.view.backends()).filter(({ state }) => state === 'active').length === 19, {
-        what: 'nineteen statements run',
+      const gate = await pool.connect()
+      await gate.query('SELECT pg_advisory_lock(1)')
+      const working = Array.from({ length: 18 }, () => callers.ask('SELECT pg_advisory_xact_lock_shared(1)'))
+      await waitFor(async () => (await rig.view.backends()).filter(({ state }) => state === 'active').length === 18, {
+        what: 'eighteen statements run',
       })
-      const victim = (await rig.view.backends()).find(({ state }) => state === (which === 'idle' ? 'idle' : 'active'))
+      const holder = await pidOf(gate)
+      const victim = (await rig.view.backends()).find(
+        ({ pid, state }) => pid !== holder && state === (which === 'idle' ? 'idle' : 'active'),
+      )
       await rig.view.terminate(victim?.pid ?? 0)
+      await waitFor(() => pool.stats().total === 19, { what: 'the pool has heard of it' })
+      await gate.query('SELECT pg_advisory_unlock_all()')
+      gate.release()
       await Promise.all(working)
       for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 20 }, () => callers.ask()))
       const after = await pidsOf()
@@ -54,16 +62,21 @@ describe('false alarms', { timeout: 120_000 }, () => {
   )
 
   it('a load balancer that cuts idle connections one after the other: no error, no invalidation', async () => {
-    const pool = await rig.filled()
+    const pool = rig.pool()
+    // One after the other, so that the proxy's first is the pool's coldest.
+    const leases: { release(): void }[] = []
+    while (leases.length < 20) leases.push(await pool.core.acquire())
+    for (const lease of leases) lease.release()
     const counts = countEvents(pool, ...ALARMS)
     const callers = new Callers(pool)
-    const stop = callers.everyMillis(10)
     for (let cut = 0; cut < 12; cut++) {
-      // The longest idle ones; those in use are at the other end of the list.
+      // The longest idle ones; the one in use is at the other end of the list.
+      const asked = Array.from({ length: 5 }, () => callers.ask())
       rig.proxy.connections[0]?.cut(cut % 2 === 0 ? 'fin' : 'reset')
-      await sleep(pick(300, 60))
+      await Promise.all(asked)
+      await waitFor(() => pool.stats().destroyed.lost === cut + 1, { what: 'the pool has heard of it' })
+      for (let call = 0; call < pick(30, 5); call++) await callers.ask()
     }
-    await stop()
     figures('idle connections cut by a load balancer', {
       ...callers.tally(),
       lost: pool.stats().destroyed.lost,
@@ -106,11 +119,11 @@ describe('false alarms', { timeout: 120_000 }, () => {
   )
 
   it('one slow statement: the others are served, and nothing is taken for dead', async () => {
-    const pool = await rig.filled({ max: 5, acquireTimeoutMillis: 1_000 })
+    const pool = await rig.filled({ max: 5, acquireTimeoutMillis: pick(1_000, 10_000) })
     const counts = countEvents(pool, ...ALARMS)
     const callers = new Callers(pool)
     const slow = callers.ask(`SELECT pg_sleep(${pick(8, 2)})`)
-    const stop = callers.everyMillis(5)
+    const stop = callers.everyMillis(pick(5, 15))
     await slow
     await stop()
     figures('one slow statement', { ...callers.tally(), 'longest acquire ms': callers.longestAcquireMillis, ...counts })

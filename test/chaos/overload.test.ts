@@ -91,10 +91,10 @@ describe('more work than there is room for', { timeout: 900_000 }, () => {
       'answered after the load fell %': (recovered.good / recovered.offered) * 100,
       'loop lag ms': rig.lag.millis,
     })
-    // The capacity itself is measured, on a machine that others use too.
-    expect(goodput).toBeGreaterThanOrEqual(0.8)
-    expect(recovered.good / recovered.offered).toBeGreaterThanOrEqual(0.9)
-    if (name.startsWith('admission')) expect(percentile(refusedAfter, 0.5)).toBeLessThanOrEqual(5)
+    // The capacity itself is measured, on a machine that others use too; the quick run only tells it from a collapse.
+    expect(goodput).toBeGreaterThanOrEqual(pick(0.8, 0.5))
+    expect(recovered.good / recovered.offered).toBeGreaterThanOrEqual(pick(0.9, 0.7))
+    if (name.startsWith('admission')) expect(percentile(refusedAfter, 0.5)).toBeLessThanOrEqual(pick(5, 50))
     expectIdentities(pool.stats())
   })
 
@@ -127,6 +127,6 @@ describe('more work than there is room for', { timeout: 900_000 }, () => {
     })
     expect(new Set(outcomes)).toEqual(new Set(['ERR_POOL_ACQUIRE_TIMEOUT']))
     expect(latest).toBeLessThanOrEqual(300 + 1_000 + rig.lag.allowance)
-    expect(good / offered).toBeGreaterThanOrEqual(0.95)
+    expect(good / offered).toBeGreaterThanOrEqual(pick(0.95, 0.7))
   })
 })

@@ -1,9 +1,9 @@
 import { fork, type ChildProcess } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
 import { ChaosRig, figures, pick, stopwatch } from '../support/chaos.ts'
+import { program } from '../support/program.ts'
 import { seeded } from '../support/simulation.ts'
 
 const PROCESSES = 8
@@ -12,13 +12,6 @@ const OVERFLOW = 2
 /** Of one process. */
 const MOST = MAX + OVERFLOW
 const LONGEST_QUERY_MILLIS = 60
-
-/** A thread does not inherit the loader for TypeScript. */
-const RUN_TYPESCRIPT = `
-  import('tsx/esm/api').then(({ register }) => {
-    register()
-    return import(require('node:worker_threads').workerData)
-  })`
 
 interface Told {
   readonly open: number
@@ -37,10 +30,9 @@ class Member {
   told: Told | undefined
   readonly problems: string[] = []
 
-  constructor(name: string, url: string) {
+  constructor(program: string, name: string, url: string) {
     this.name = name
-    this.process = fork(fileURLToPath(new URL('../support/process-program.ts', import.meta.url)), [], {
-      execArgv: ['--import', 'tsx'],
+    this.process = fork(program, [], {
       env: {
         ...process.env,
         DATABASE_URL: url,
@@ -81,11 +73,12 @@ describe('several processes on one server', { timeout: 240_000 }, () => {
   it('eight that are killed and started again at random never hold more than their pools may, and the dead hold nothing', async () => {
     const random = seeded(8)
     const url = rig.server.connectionString
+    const file = await program('process-program')
     const members: Member[] = []
     const all: Member[] = []
     let names = 0
     const add = (): Member => {
-      const member = new Member(`member-${++names}`, url)
+      const member = new Member(file, `member-${++names}`, url)
       all.push(member)
       return member
     }
@@ -166,14 +159,14 @@ describe('several processes on one server', { timeout: 240_000 }, () => {
 
   it('C25: threads and processes share no socket, and each keeps to its own size', async () => {
     const url = rig.server.connectionString
-    const program = new URL('../support/thread-program.ts', import.meta.url)
+    const file = await program('thread-program')
     const pids = await Promise.all(
       Array.from(
         { length: PROCESSES },
         (_, index) =>
           new Promise<number[]>((resolve, reject) => {
             const env = { ...process.env, DATABASE_URL: url, APPLICATION_NAME: `thread-${index}` }
-            const worker = new Worker(RUN_TYPESCRIPT, { eval: true, env, workerData: program.href })
+            const worker = new Worker(file, { env })
             worker.once('message', resolve)
             worker.once('error', reject)
           }),

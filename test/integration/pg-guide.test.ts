@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { startPostgres, type PostgresServer } from '@millpond/rig'
 import { pgPool } from 'millpond/pg'
 import { describePostgres, postgresMajor } from '../support/pg.ts'
+import { program } from '../support/program.ts'
 
 /** Everyday programs made for `pg`: only the constructor's line is another. */
 describePostgres('a program made for pg', () => {
@@ -141,10 +143,7 @@ describePostgres('a program made for pg', () => {
   })
 
   it('ends on SIGINT', async () => {
-    const { spawn } = await import('node:child_process')
-    const { fileURLToPath } = await import('node:url')
-    const script = fileURLToPath(new URL('../support/sigint-program.ts', import.meta.url))
-    const child = spawn(process.execPath, ['--import', 'tsx', script], {
+    const child = spawn(process.execPath, [await program('sigint-program')], {
       env: { ...process.env, DATABASE_URL: server.connectionString },
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -10,6 +10,9 @@ import { poolOn, startServer, watchUncaught, type TestPool } from './pg.ts'
 /** `npm run chaos` runs every scenario at its full length; `npm test` runs them shortened. */
 export const FULL = process.env['CHAOS'] === 'full'
 
+/** How long opening all connections may take: on a loaded machine each login costs a new process. */
+const FILL_MILLIS = 30_000
+
 /** A length, a count or a timeout of a scenario: of the full run, or of the quick one. */
 export function pick<V>(full: V, quick: V): V {
   return FULL ? full : quick
@@ -144,9 +147,12 @@ export class LoopLag {
     return this.#delay.max / 1e6
   }
 
-  /** No deadline is missed by more: one loop turn, and one extension by the length of a stall. */
+  /**
+   * No deadline is missed by more: one loop turn, and one extension by the length of a stall. The quick run shares its
+   * machine with other tests, whose servers keep this one's from answering for longer than any loop here can tell.
+   */
   get allowance(): number {
-    return 50 + 3 * this.millis
+    return 50 + 3 * this.millis + pick(0, 2_000)
   }
 
   reset(): void {
@@ -213,7 +219,8 @@ export class ChaosRig {
       {
         max: 20,
         failFastWhenDown: false,
-        acquireTimeoutMillis: pick(5_000, 1_000),
+        // Longer than a loaded machine takes to open twenty; who tests the deadline sets one of its own.
+        acquireTimeoutMillis: 10_000,
         idleTimeoutMillis: 600_000,
         ...options,
       },
@@ -231,8 +238,10 @@ export class ChaosRig {
 
   /** Has the pool open all that it may. */
   async fill(pool: TestPool, count = pool.stats().max): Promise<void> {
-    const clients = await Promise.all(Array.from({ length: count }, () => pool.connect()))
-    for (const client of clients) client.release()
+    const leases = await Promise.all(
+      Array.from({ length: count }, () => pool.core.acquire({ timeoutMillis: FILL_MILLIS })),
+    )
+    for (const lease of leases) lease.release()
   }
 
   /** After each test: heals everything, closes its pools, and finds nothing left of them. */
