@@ -2,12 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { FakeError, FakeFactory } from 'millpond/testing'
 import { setUp } from '../support/harness.ts'
 import { expectIdentities } from '../support/chaos.ts'
-import { after, job } from '../support/simulation.ts'
+import { after, job, seeded } from '../support/simulation.ts'
 
 /** Bugs of creating that pools in production had; each with where it happened. */
 describe('creating', () => {
   // HikariCP #1474, #2274, #2255, #1819, #2161: one thread opened connections, and a hung connect held it for ever.
-  it('a hung create does not block the other creates', async () => {
+  it('B1: a hung create does not block the other creates', async () => {
     const factory = new FakeFactory()
     const hung = new Hung()
     factory.onCreate = () => (factory.createCalls === 1 ? hung.step() : after(clock, 100))
@@ -23,7 +23,7 @@ describe('creating', () => {
     hung.end()
   })
 
-  it('creates that never end, and heed no signal, keep the pool empty no longer than the server is away', async () => {
+  it('B1: creates that never end, and heed no signal, keep the pool empty no longer than the server is away', async () => {
     const factory = new FakeFactory()
     const hung = new Hung()
     let hangs = true
@@ -52,7 +52,7 @@ describe('creating', () => {
   })
 
   // pgx #1259, sqlx #3132: a caller who gave up took the dial with it, and nothing was ever opened.
-  it('callers that give up earlier than a connect takes cause no storm of connects', async () => {
+  it('B4: callers that give up earlier than a connect takes cause no storm of connects', async () => {
     const factory = new FakeFactory()
     factory.onCreate = () => after(clock, 150)
     const { clock, pool } = setUp({ max: 5 }, factory)
@@ -67,8 +67,35 @@ describe('creating', () => {
     expect(jobs.filter(({ servedAt }) => servedAt !== undefined).length).toBeGreaterThan(800)
   })
 
+  // pgx #1354: with a slow network and callers who gave up in time, the pool came to a stand for good.
+  it('B5: connects, work and checks that take longer than callers wait leave a pool that serves everybody', async () => {
+    const random = seeded(1_354)
+    const factory = new FakeFactory({ validates: true, resets: true })
+    const latency = (): Promise<void> => after(clock, 40 + Math.floor(random() * 160))
+    factory.onCreate = latency
+    factory.onValidate = latency
+    factory.onReset = latency
+    const { clock, pool } = setUp({ max: 4, validateAfterIdleMillis: 20 }, factory)
+    for (let round = 0; round < 600; round++) {
+      const controller = new AbortController()
+      const options = { signal: controller.signal, timeoutMillis: 1 + Math.floor(random() * 250) }
+      void pool.acquire(options).then(
+        (lease) => void latency().then(() => (random() < 0.1 ? lease.destroy() : lease.release())),
+        () => undefined,
+      )
+      if (random() < 0.5) clock.setTimer(() => controller.abort(), Math.floor(random() * 200))
+      await clock.advance(Math.floor(random() * 30))
+      expectIdentities(pool.stats())
+    }
+    await clock.advance(1_000)
+    expect(pool.stats()).toMatchObject({ waiting: 0, used: 0, maintaining: 0, creating: 0 })
+    const jobs = Array.from({ length: 40 }, () => job(pool, clock, 10, 20_000))
+    await clock.advance(20_000)
+    expect(jobs.every(({ code, endedAt }) => code === undefined && endedAt !== undefined)).toBe(true)
+  })
+
   // pgx #1780: connections that ended right after they were opened were opened again, without an end.
-  it('resources that die before anybody had them are not opened again and again', async () => {
+  it('B6: resources that die before anybody had them are not opened again and again', async () => {
     const factory = new FakeFactory()
     const { clock, pool } = setUp({ max: 10, min: 5 }, factory)
     pool.on('created', ({ resourceId }) => {
@@ -83,7 +110,7 @@ describe('creating', () => {
   })
 
   // pgx #1780, the other way round: the pool counted what it had opened wrongly, and opened more than it might.
-  it('creates and closes add up while resources break in use', async () => {
+  it('B6: creates and closes add up while resources break in use', async () => {
     const factory = new FakeFactory()
     factory.onCreate = () => after(clock, 5)
     const { clock, pool } = setUp({ max: 4 }, factory)
@@ -100,7 +127,7 @@ describe('creating', () => {
   })
 
   // Vitess #17757, #20079: the worker that closed idle connections opened their successors, and stood still with the server.
-  it('retiring idle resources waits for no connect, and takes nothing from callers meanwhile', async () => {
+  it('B15: retiring idle resources waits for no connect, and takes nothing from callers meanwhile', async () => {
     const factory = new FakeFactory()
     const { clock, pool, take } = setUp({ max: 8, maxLifetimeMillis: 10_000, createTimeoutMillis: 60_000 }, factory)
     const old = await take(2)

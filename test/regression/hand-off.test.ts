@@ -8,7 +8,7 @@ import { expectIdentities } from '../support/chaos.ts'
 /** Bugs of handing out that pools in production had; each with where it happened. */
 describe('handing out', () => {
   // Vitess #20308: released connections were handed to callers long gone, and useful work came to a standstill.
-  it('no resource is handed to a waiter that has expired', async () => {
+  it('B7: no resource is handed to a waiter that has expired', async () => {
     const { clock, pool, take } = setUp({ max: 5, maxWaiting: 20_000 })
     const held = await take(5)
     const expired = Array.from({ length: 10_000 }, () => job(pool, clock, 10, 100))
@@ -31,7 +31,7 @@ describe('handing out', () => {
   })
 
   // Vitess #17675, sqlx #622, commons-pool: a connection lay idle while somebody waited for one.
-  it('nothing is idle while somebody waits', async () => {
+  it('B8: nothing is idle while somebody waits', async () => {
     const random = seeded(622)
     const { clock, pool } = setUp({ max: 3 })
     const aborts: AbortController[] = []
@@ -53,7 +53,7 @@ describe('handing out', () => {
   })
 
   // commons-pool, Npgsql: a destroyed or failed connection freed a slot, and no waiter was told.
-  it('a freed slot wakes a waiter: after a destroy, a failed create, a failed reset and a resize', async () => {
+  it('B9: a freed slot wakes a waiter: after a destroy, a failed create, a failed reset and a resize', async () => {
     const factory = new FakeFactory({ resets: true })
     const { clock, pool, take, ask } = setUp({ max: 1, acquireTimeoutMillis: 30_000 }, factory)
     const [lease] = await take(1)
@@ -97,7 +97,7 @@ describe('handing out', () => {
   })
 
   // mysql_async #212, bb8: a newcomer took the connection for which a waiter had just been woken.
-  it('a woken waiter is not robbed by a newcomer', async () => {
+  it('B10: a woken waiter is not robbed by a newcomer', async () => {
     const { clock, pool, take, ask } = setUp({ max: 1 })
     const [held] = await take(1)
     const first = ask()
@@ -115,7 +115,7 @@ describe('handing out', () => {
   })
 
   // Go's database/sql #31708: waiters were served at random, the unluckiest after 7.5 minutes instead of 2.
-  it('nobody waits longer than the queue takes to drain', async () => {
+  it('B11: nobody waits longer than the queue takes to drain', async () => {
     const { clock, pool } = setUp({ max: 4, acquireTimeoutMillis: 600_000 })
     const jobs = Array.from({ length: 1_000 }, () => job(pool, clock, 20))
     let newcomers = 0
@@ -133,7 +133,7 @@ describe('handing out', () => {
   })
 
   // sqlx's num_idle, seen by RisingWave #24991: a count was published after the thing it counted, and fell below zero.
-  it('counts never underflow, whoever looks and whenever', async () => {
+  it('B13: counts never underflow, whoever looks and whenever', async () => {
     const factory = new FakeFactory({ resets: true, validates: true })
     const random = seeded(24_991)
     factory.onCreate = () => after(clock, 1 + Math.floor(random() * 3))
@@ -160,7 +160,7 @@ describe('handing out', () => {
   })
 
   // go-redis #1819: handing out the last used one first, all traffic stayed on a few members of a proxy tier.
-  it("behind a load balancer, `order: 'fifo'` uses every resource alike", async () => {
+  it("B16: behind a load balancer, `order: 'fifo'` uses every resource alike", async () => {
     const uses = async (order: 'lifo' | 'fifo'): Promise<number[]> => {
       const { clock, pool, take, factory } = setUp({ max: 8, order, idleTimeoutMillis: Infinity })
       for (const lease of await take(8)) lease.release()

@@ -6,7 +6,7 @@ import { after, job, never } from '../support/simulation.ts'
 /** Bugs of the steps between two borrowers that pools in production had; each with where it happened. */
 describe('steps between two borrowers', () => {
   // HikariCP #607: the caller itself closed what it found dead, and waited for that beyond its own timeout.
-  it('a hung close keeps no caller beyond its deadline', async () => {
+  it('B2: a hung close keeps no caller beyond its deadline', async () => {
     const factory = new FakeFactory()
     factory.onDestroy = never
     const { clock, pool, take } = setUp({ max: 2, acquireTimeoutMillis: 1_000, destroyTimeoutMillis: 500 }, factory)
@@ -22,7 +22,7 @@ describe('steps between two borrowers', () => {
   })
 
   // HikariCP #1819: a keep-alive found every connection dead, and none was opened again for six days.
-  it('what a keep-alive finds dead is replaced', async () => {
+  it('B3: what a keep-alive finds dead is replaced', async () => {
     const factory = new FakeFactory({ validates: true })
     const { clock, pool, take } = setUp(
       { max: 5, min: 5, keepAliveMillis: 10_000, idleTimeoutMillis: Infinity },
@@ -41,7 +41,7 @@ describe('steps between two borrowers', () => {
   })
 
   // HikariCP #1819 again, with the server away at that moment.
-  it('what a keep-alive finds dead is replaced when the server is back', async () => {
+  it('B3: what a keep-alive finds dead is replaced when the server is back', async () => {
     const factory = new FakeFactory({ validates: true })
     const { clock, pool, take } = setUp(
       { max: 5, min: 5, keepAliveMillis: 10_000, idleTimeoutMillis: Infinity },
@@ -70,7 +70,7 @@ describe('steps between two borrowers', () => {
     ['being prepared', { holds: 'beforeAcquire' }],
     ['being rolled back', { holds: 'reset' }],
     ['being tidied up after', { holds: 'afterRelease' }],
-  ])('a cancel while a resource is %s loses no slot', async (_, { holds }) => {
+  ])('B12: a cancel while a resource is %s loses no slot', async (_, { holds }) => {
     const factory = new FakeFactory({ validates: true, resets: true })
     let wait = (): Promise<void> => Promise.resolve()
     const at = (step: string) => (): Promise<void> => (step === holds ? wait() : Promise.resolve())
@@ -106,7 +106,7 @@ describe('steps between two borrowers', () => {
   })
 
   // sqlx #4349: a ping when a connection came back had no time limit, and its permit was gone for ever.
-  it('a return that never ends gives its slot back at its deadline', async () => {
+  it('B14: a return that never ends gives its slot back at its deadline', async () => {
     const factory = new FakeFactory({ resets: true })
     factory.onReset = never
     const { clock, pool, take } = setUp({ max: 2, resetTimeoutMillis: 300 }, factory)
@@ -121,7 +121,7 @@ describe('steps between two borrowers', () => {
   })
 
   // MongoDB's CMAP specification, rationale: a paused pool whose generation does not grow keeps what is on its way.
-  it('clearing a paused pool counts a generation each time, and tells of nothing that was cleared', async () => {
+  it('B17: clearing a paused pool counts a generation each time, and tells of nothing that was cleared', async () => {
     const factory = new FakeFactory()
     const harness = setUp({ max: 2 }, factory)
     const { clock, pool, take, ask, events } = harness
