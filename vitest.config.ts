@@ -23,8 +23,8 @@ export default defineConfig({
       ...(process.env['MILLPOND_TEST_PG'] === 'native' ? [] : ['test/integration/pg-native.test.ts']),
     ],
     // Against what hangs, not against what is slow: machines that build are shared.
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     pool: 'forks',
     maxWorkers: 2,
     execArgv: ['--expose-gc'],
