@@ -135,10 +135,6 @@ export class Deadlines {
     this.#timerAt = Infinity
   }
 
-  get size(): number {
-    return this.#laneSize + this.#heap.length
-  }
-
   #earliest(): Deadline | undefined {
     const top = this.#heap[0]
     const first = this.#lane[this.#laneHead]

@@ -19,10 +19,6 @@ export class Histogram {
   #sum = 0
   #max = 0
 
-  get count(): number {
-    return this.#count + this.zeros
-  }
-
   record(millis: number): void {
     if (millis <= 0) {
       this.zeros++

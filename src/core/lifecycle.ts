@@ -44,10 +44,6 @@ function illegalEntryMove(from: EntryState, to: EntryState): never {
   throw new Error(`bug: a resource cannot go from ${ENTRY_STATE_NAMES[from]} to ${ENTRY_STATE_NAMES[to]}`)
 }
 
-export function entryStateName(state: EntryState): (typeof ENTRY_STATE_NAMES)[number] {
-  return ENTRY_STATE_NAMES[state]
-}
-
 /**
  * The states of a pool. `paused`: nothing is open and creates fail, one probe at a time looks whether the server is
  * back. `suspended`: on request, nothing is handed out.
