@@ -86,7 +86,6 @@ export class Closing<T> {
   }
 
   #endGrace(): void {
-    if (this.#over) return
     this.#over = true
     this.#context.deadlines.remove(this.#grace)
     this.#rejectWaiters()

@@ -135,12 +135,10 @@ export class Inventory<T> {
     entry.giveUp(holder)
   }
 
-  /** Makes the entry available: as it is, or (where it has no leases) as idle. */
+  /** Makes an entry idle that nobody holds. */
   makeAvailable(entry: Entry<T>, now: number, cold: boolean): void {
-    if (entry.leases === 0) {
-      this.move(entry, IDLE)
-      if (!cold) entry.idleSince = now
-    }
+    this.move(entry, IDLE)
+    if (!cold) entry.idleSince = now
     if (cold) this.available.addCold(entry)
     else this.available.add(entry)
   }

@@ -28,7 +28,6 @@ export function downError({ name, clock }: Refusing, { lastError, nextAttemptAt 
 
 /** @throws what a caller is told who need not wait for it */
 export function assertWorthWaiting(pool: Refusing, state: PoolState, recovery: Recovery, alive: number): void {
-  if (state === 'closing' || state === 'closed') throw closedError(pool.name)
   if (!recovery.probing || alive > 0) return
   // Whoever is refused would have waited: as much of a reason to look soon.
   if (!recovery.hopeless) recovery.pullForward()

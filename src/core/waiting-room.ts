@@ -200,9 +200,11 @@ export class WaitingRoom<T> implements WaiterHost<T> {
 
   /** Whether every lease belongs to a `use` callback that itself waits, and nothing else is coming. */
   deadlocked(): boolean {
-    const { idle, maintaining, creating, occupied, leased } = this.#inventory
+    const { idle, maintaining, creating, closing, occupied, leased } = this.#inventory
     const { sizes, options } = this.#context
-    if (leased === 0 || idle + maintaining + creating > 0 || occupied < sizes.max + options.maxOverflow) return false
+    // Whose goodbye is being said makes room in a moment.
+    if (leased === 0 || idle + maintaining + creating + closing > 0 || occupied < sizes.max + options.maxOverflow)
+      return false
     for (const entry of this.#inventory.entries()) {
       if (entry.state !== LEASED) continue
       if (entry.leases < options.maxLeasesPerResource) return false

@@ -72,6 +72,16 @@ describe('a release', () => {
     await pool.close()
   })
 
+  it('with an error is heard with it', async () => {
+    const { pool, take } = setUp()
+    const errors: unknown[] = []
+    pool.on('released', ({ error }) => errors.push(error))
+    const [first, second] = await take(2)
+    first?.release(new FakeError('query'))
+    second?.release()
+    expect(errors).toEqual([new FakeError('query'), undefined])
+  })
+
   it('may be heard by a listener that acquires again at once', async () => {
     const { pool, take, clock } = setUp({ max: 1 })
     const heard: string[] = []
@@ -130,12 +140,38 @@ describe('a lease', () => {
 describe('an acquire', () => {
   it('with a label notices that the process was frozen, like any other', async () => {
     const factory = new FakeFactory({ validates: true })
-    const { pool, take, clock } = setUp({ max: 1, validateAfterIdleMillis: Infinity }, factory)
-    for (const lease of await take(1)) lease.release()
-    await clock.freeze(60_000)
+    const clock = new BusyClock()
+    const pool = new Pool(factory, { max: 1, validateAfterIdleMillis: Infinity, clock })
+    ;(await pool.acquire()).release()
+    // No CPU time was used meanwhile, and no timer has fired yet.
+    clock.busyMillis = 60_000
     const lease = await pool.acquire({ label: 'the first after it' })
     expect(factory.validateCalls).toBe(1)
     lease.release()
+    await pool.close()
+  })
+
+  it('that takes only what is there is heard too', async () => {
+    const harness = setUp({ max: 1 })
+    for (const lease of await harness.take(1)) lease.release()
+    listen(harness, 'acquired')
+    harness.pool.tryAcquire()?.release()
+    expect(harness.events).toEqual(['acquired'])
+  })
+
+  it('that nests while another resource says goodbye is no deadlock: there will be room', async () => {
+    const factory = new FakeFactory()
+    const { pool, take, clock } = setUp({ max: 2, nested: 'throw', destroyTimeoutMillis: 5_000 }, factory)
+    factory.onDestroy = () => after(clock, 1_000)
+    pool.on('nested', () => undefined)
+    const [leaving] = await take(1)
+    const nested = pool.use(() => {
+      leaving?.destroy()
+      return pool.use(() => 'inside')
+    })
+    await clock.advance(1_000)
+    expect(await nested).toBe('inside')
+    expect(pool.stats().deadlocks).toBe(0)
   })
 
   it('without any time takes what is idle, and is heard', async () => {
