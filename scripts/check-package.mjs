@@ -12,8 +12,10 @@ const BUDGET_KB = {
   './grpc': 270,
   './http': 330,
   './mysql': 280,
+  './health': 70,
   './pg': 260,
   './redis': 300,
+  './prometheus': 90,
   './watch': 90,
   './testing': 250,
 }

@@ -17,6 +17,7 @@ const SERVERS = [
     packages: ['mariadb-server-core', 'mariadb-client-core'],
     elsewhere: 'mariadb',
   },
+  { what: 'Prometheus', program: 'promtool', packages: ['prometheus'], elsewhere: 'prometheus' },
   { what: 'nginx', program: 'nginx', packages: ['nginx-light'], elsewhere: 'nginx' },
   { what: 'HAProxy', program: 'haproxy', packages: ['haproxy'], elsewhere: 'haproxy' },
   { what: 'requests for Python', program: `${PYTHON}/requests`, packages: ['python3-requests'], elsewhere: 'requests' },

@@ -1,4 +1,4 @@
-// npm run reference: writes the pages of docs/reference that are made of the source: options, events, config.
+// npm run reference: writes the pages of docs/reference that are made of the source: options, events, config, metrics.
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
@@ -174,8 +174,62 @@ ${sizes(PRESETS).join('\n')}
 `
 }
 
+export async function metricsPage() {
+  const { METRICS, DURATIONS, OTEL_METRICS, OTEL_DURATIONS, DURATION_BUCKETS } =
+    await import('../src/monitoring/metrics/table.ts')
+  const { alertRules } = await import('../src/monitoring/prometheus/alerts.ts')
+  const rows = (prefix, metrics, durations, usual) =>
+    [
+      ...metrics.map(
+        ({ name, type, help, label }) =>
+          `| \`${prefix}${name}\` | ${type} | ${[...usual, label].filter(Boolean).map(code).join(' ')} | ${cell(help)} |`,
+      ),
+      ...durations.map(
+        ({ name, help }) => `| \`${prefix}${name}\` | histogram | ${usual.map(code).join(' ')} | ${cell(help)} |`,
+      ),
+    ].join('\n')
+  const alerts = alertRules().map(
+    ({ alert, labels, expr, for: duration }) => `| \`${alert}\` | ${labels.severity} | ${duration} | ${code(expr)} |`,
+  )
+  return `# Metrics
+
+What \`millpond/prometheus\` and \`millpond/opentelemetry\` tell of every pool; the alert rules and the Grafana dashboard are
+made from the same table. Seconds, not milliseconds. How to set it up stands in [Watching](../guide/watching.md).
+
+## Native names
+
+The prefix \`millpond_\` can be changed. Buckets: ${DURATION_BUCKETS.join(', ')} s. The pool counts durations in buckets of its
+own, no wider than 12.5 % of their values; a boundary within one takes its share of it.
+
+| metric | type | labels | what it is |
+| --- | --- | --- | --- |
+${rows('millpond_', METRICS, DURATIONS, ['pool', 'kind'])}
+
+A pool without a limit has no \`connections_max\`. Reasons of \`connections_destroyed_total\` are those of the
+[\`destroyed\` event](events.md).
+
+## OpenTelemetry's names in Prometheus
+
+With \`naming: 'otel'\`, for databases (\`postgres\`, \`mysql\`, \`mariadb\`, \`mongodb\`, \`redis\`), beside the native names of what
+the convention has no name for:
+
+| metric | type | labels | what it is |
+| --- | --- | --- | --- |
+${rows('', OTEL_METRICS, OTEL_DURATIONS, ['db_client_connection_pool_name'])}
+
+## Alerts
+
+\`millpond alerts\` prints them as a file for Prometheus, and so does \`alertRulesYaml()\` of \`millpond/prometheus\`.
+
+| alert | severity | for | when |
+| --- | --- | --- | --- |
+${alerts.join('\n')}
+`
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(`${root}docs/reference/options.md`, optionsPage())
   writeFileSync(`${root}docs/reference/events.md`, eventsPage())
   writeFileSync(`${root}docs/reference/config.md`, configPage())
+  writeFileSync(`${root}docs/reference/metrics.md`, await metricsPage())
 }

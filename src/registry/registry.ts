@@ -100,6 +100,11 @@ export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
     return Array.from(this, (pool) => pool.stats())
   }
 
+  /** False once it is closing, or was told that it will. */
+  get isReady(): boolean {
+    return this.#isReady
+  }
+
   /** From now on the registry's health fails, so that nobody sends new work here. */
   markNotReady(): void {
     this.#isReady = false

@@ -1,0 +1,8 @@
+export { metricsHandler, PROMETHEUS_CONTENT_TYPE, renderPrometheus } from './render.ts'
+export { prometheusCollector } from './collector.ts'
+export type { CollectorOptions, PromClient, PromRegistry } from './collector.ts'
+export type { Labels, MetricOptions } from '../metrics/collect.ts'
+export { alertRules, alertRulesYaml } from './alerts.ts'
+export type { AlertOptions, AlertRule } from './alerts.ts'
+export { grafanaDashboard } from './grafana.ts'
+export type { DashboardOptions } from './grafana.ts'
