@@ -13,6 +13,7 @@ const BUDGET_KB = {
   './http': 330,
   './mysql': 280,
   './health': 70,
+  './opentelemetry': 110,
   './pg': 260,
   './redis': 300,
   './prometheus': 90,

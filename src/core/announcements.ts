@@ -59,3 +59,16 @@ export function announceLongLease<T>(
     useMillis,
   })
 }
+
+/** Someone waits. */
+export function announceWaiting<T>(
+  { events, options }: PoolContext<T>,
+  promise: Promise<Lease<T>>,
+  label: string | undefined,
+): void {
+  const over = promise.then(
+    () => true,
+    () => false,
+  )
+  events.queue('waiting', { pool: options.name, label, over })
+}

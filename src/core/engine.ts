@@ -1,5 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { announceAcquired, announceLongLease, announceLongWait, announceReleased } from './announcements.ts'
+import {
+  announceAcquired,
+  announceLongLease,
+  announceLongWait,
+  announceReleased,
+  announceWaiting,
+} from './announcements.ts'
 import type { CloseReport } from './close-report.ts'
 import { Closing } from './closing.ts'
 import type { PoolContext } from './context.ts'
@@ -233,6 +239,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       if (this.#status.state !== 'open' || this.opener.recovery.probing)
         assertWorthWaiting(this, this.#status.state, this.opener.recovery, this.inventory.alive)
       const promise = this.room.enter(timeoutMillis, priority, request)
+      if (this.events.topics.waiting.heard) announceWaiting(this, promise, request?.label)
       if (this.inventory.available.size > 0 || !this.#full() || this.events.pending) this.changed()
       return promise
     } catch (error) {

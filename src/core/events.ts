@@ -59,6 +59,11 @@ export interface PoolEvents {
   }
   /** Someone asks for a resource. */
   acquireStarted: { readonly pool: string; readonly label: string | undefined }
+  /**
+   * Someone must wait, and is told of in the async context of that caller. `over` is true when a resource was got, false
+   * when not; it never rejects.
+   */
+  waiting: { readonly pool: string; readonly label: string | undefined; readonly over: Promise<boolean> }
   /** Someone got nothing. */
   acquireFailed: {
     readonly pool: string
@@ -126,6 +131,7 @@ const EVENT_TABLE: Readonly<Record<PoolEventName, true>> = {
   createFailed: true,
   destroyed: true,
   acquireStarted: true,
+  waiting: true,
   acquireFailed: true,
   acquired: true,
   released: true,

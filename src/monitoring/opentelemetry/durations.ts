@@ -1,0 +1,36 @@
+import { distributionSince, valueOf, type Distributions } from '../../core/distribution.ts'
+import { coreOf, type ManagedPool } from '../../core/managed-pool.ts'
+import type { Instruments } from './instruments.ts'
+
+const KINDS = ['wait', 'use', 'create'] as const
+
+/**
+ * Records the durations of one pool in histograms of OpenTelemetry. It has none that are observed, so what the pool has
+ * counted since the last look is recorded one by one, each as the middle of its bucket (exact to 6 %): nothing is added
+ * to an acquire or a release.
+ */
+export class DurationRecorder {
+  readonly #pool: ManagedPool
+  #before: Distributions | undefined
+
+  constructor(pool: ManagedPool) {
+    this.#pool = pool
+  }
+
+  record(instruments: Instruments): void {
+    const now = coreOf(this.#pool).distributions?.()
+    if (now === undefined) return
+    const before = this.#before
+    this.#before = now
+    const stats = this.#pool.stats()
+    for (const kind of KINDS) {
+      const { zeros, buckets } = before === undefined ? now[kind] : distributionSince(now[kind], before[kind])
+      const { histogram, attributes } = instruments.durationOf(stats, kind)
+      for (let left = zeros; left > 0; left--) histogram.record(0, attributes)
+      for (const [bucket, count] of buckets.entries()) {
+        const seconds = valueOf(bucket) / 1_000
+        for (let left = count; left > 0; left--) histogram.record(seconds, attributes)
+      }
+    }
+  }
+}
