@@ -15,3 +15,12 @@ export { NativeServer } from './native-server.ts'
 export { startMariaDb, checkMariaDb, MariaDbServer, type MariaDbOptions } from './mariadb.ts'
 export { MariaDbView, type MariaDbThread } from './mariadb-view.ts'
 export { promtool, startPrometheus, PrometheusServer, type PrometheusOptions } from './prometheus.ts'
+export {
+  startMongoWire,
+  startMongoWireSet,
+  MongoWireServer,
+  type FailCommand,
+  type MongoWireOptions,
+  type MongoWireView,
+} from './mongo-wire.ts'
+export { startJongodb, JongodbServer } from './jongodb.ts'
