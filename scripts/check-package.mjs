@@ -14,6 +14,7 @@ const BUDGET_KB = {
   './mysql': 280,
   './health': 70,
   './opentelemetry': 110,
+  './mongodb': 160,
   './pg': 260,
   './redis': 300,
   './prometheus': 90,

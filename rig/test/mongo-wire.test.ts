@@ -166,7 +166,7 @@ describe('the wire-level test server', () => {
 })
 
 it('a set of wire-level test servers has one primary, until another one is elected', async () => {
-  const members = await startMongoWireSet(3)
+  const members = await startMongoWireSet(2)
   const [first, second] = members
   const one = client(first?.uri() ?? '')
   await one.connect()
@@ -177,7 +177,7 @@ it('a set of wire-level test servers has one primary, until another one is elect
     ),
   )
   const views = await Promise.all(members.map((member) => member.view()))
-  expect(views.map(({ commands }) => (commands['insert'] ?? 0) > 0)).toEqual([true, false, false])
+  expect(views.map(({ commands }) => (commands['insert'] ?? 0) > 0)).toEqual([true, false])
   expect(views[0]?.commands['find']).toBeUndefined()
   await first?.stepDown()
   await second?.stepUp()
@@ -185,7 +185,7 @@ it('a set of wire-level test servers has one primary, until another one is elect
   expect((await second?.view())?.commands['insert']).toBe(1)
   await one.close()
   await Promise.all(members.map((member) => member.stop()))
-})
+}, 60_000)
 
 it('a second opinion: a server of somebody else takes the same commands', async () => {
   const other = await tryStart('jongodb', startJongodb)

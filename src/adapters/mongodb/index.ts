@@ -1,0 +1,6 @@
+export { mongoOptions } from './options.ts'
+export type { MongoDriverBounds, MongoPoolOptions } from './options.ts'
+export { observeMongo } from './observe-mongo.ts'
+export type { MongoView } from './mongo-view.ts'
+export type { MongoViewOptions, ServerStats } from './mongo-view.ts'
+export type { DriverClient, MongooseConnection, MongooseModule, MongoSource } from './driver.ts'
