@@ -35,6 +35,10 @@ class AbortedError extends Error {
 
 /** What is read of an answer that nobody gets, so that its connection can be used again. */
 const SWALLOWED_BYTES = 65_536
+/** How often a request is sent again because a used connection had been closed; the last time on a new one. */
+const SENT_AGAIN = 2
+/** How often a connection may be gone before anything was written to it. */
+const MOST_MISSED = 5
 /** Statuses that say that a server is in trouble. */
 const TROUBLE: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
@@ -57,7 +61,9 @@ export abstract class Exchange {
   /** Aborts what is under way: the wait, the pause, or the request on its connection. */
   #abort: Abort | undefined
   #attempts = 0
-  #sentAgain = false
+  #sentAgain = 0
+  /** How often a connection was gone before anything of the request was written. */
+  #missed = 0
   /** This attempt has begun: something of it may have been written. */
   #begun = false
   /** The answer has begun: from here on nothing is repeated. */
@@ -154,6 +160,12 @@ export abstract class Exchange {
       this.#try(site)
       return
     }
+    if (this.#sentAgain + this.#missed >= SENT_AGAIN && connection.requests > 0) {
+      // Two used connections were closed already: from now on it gets new ones.
+      lease.destroy()
+      this.#try(site)
+      return
+    }
     this.#lease = lease
     this.#begun = false
     this.#reused = connection.requests++ > 0
@@ -245,8 +257,7 @@ export abstract class Exchange {
       return
     }
     if (!this.#heard) {
-      if (isConnectionEnd(error) && !this.#sentAgain && this.#isStale(lease)) {
-        this.#sentAgain = true
+      if (isConnectionEnd(error) && this.#maySendAgain(lease)) {
         site.sentAgain++
         // After this turn every connection that ended together with this one is known to have.
         const turn = setImmediate(() => this.#try(site))
@@ -266,12 +277,15 @@ export abstract class Exchange {
    * Whether the server cannot have acted on the request, or it does no harm that it does so twice: the connection ended
    * before anything was written, or it was a used one that the server closed in the meantime.
    */
-  #isStale(lease: Lease<HttpConnection> | undefined): boolean {
-    if (!this.#begun) return true
+  #maySendAgain(lease: Lease<HttpConnection> | undefined): boolean {
+    if (!this.#begun) return this.#missed++ < MOST_MISSED
     const { method, body } = this.#options
-    if (!isReplayable(body)) return false
-    if (isIdempotent(method)) return this.#reused
-    return lease?.released === false && lease.resource.bytesWritten === this.#bytesBefore
+    if (!isReplayable(body) || this.#sentAgain === SENT_AGAIN) return false
+    const isSafe = isIdempotent(method)
+      ? this.#reused
+      : lease?.released === false && lease.resource.bytesWritten === this.#bytesBefore
+    if (isSafe) this.#sentAgain++
+    return isSafe
   }
 
   // ── again ──

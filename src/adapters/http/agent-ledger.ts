@@ -1,0 +1,124 @@
+import type { Socket } from 'node:net'
+import { Histogram } from '../../core/histogram.ts'
+import type { PoolState } from '../../core/lifecycle.ts'
+import { Counters, type PoolStats } from '../../core/stats.ts'
+
+/** The statistics of one origin that agents talk to. */
+export interface AgentOriginStats extends PoolStats {
+  readonly origin: string
+}
+
+/** What is counted of one origin. What is there now is asked of Node's own lists, so that it cannot drift. */
+export class AgentLedger {
+  readonly origin: string
+  readonly counters = new Counters()
+  readonly #wait = new Histogram()
+  readonly #use = new Histogram()
+  readonly #create = new Histogram()
+  readonly #open = new Set<Socket>()
+  /** Since when a socket has a request. */
+  readonly #since = new Map<Socket, number>()
+  readonly #connecting = new Set<Socket>()
+  lastError: unknown
+
+  constructor(origin: string) {
+    this.origin = origin
+  }
+
+  get open(): number {
+    return this.#open.size
+  }
+
+  get connecting(): number {
+    return this.#connecting.size
+  }
+
+  /** Requests that have no connection yet. */
+  get waiting(): number {
+    const { requested, acquired, timedOut, aborted, refused, failed } = this.counters
+    return requested - acquired - timedOut - aborted - refused - failed
+  }
+
+  connects(socket: Socket): void {
+    this.#connecting.add(socket)
+  }
+
+  connected(socket: Socket, tookMillis: number): void {
+    this.#connecting.delete(socket)
+    this.#open.add(socket)
+    this.counters.created++
+    this.#create.record(tookMillis)
+    this.lastError = undefined
+  }
+
+  connectFailed(socket: Socket, error: unknown): void {
+    if (!this.#connecting.delete(socket)) return
+    this.counters.createErrors++
+    this.lastError = error
+  }
+
+  /** @param waitedMillis - undefined for a request that had not to wait */
+  began(socket: Socket, now: number, waitedMillis: number | undefined): void {
+    this.counters.acquired++
+    this.#since.set(socket, now)
+    if (waitedMillis === undefined) return
+    this.counters.acquiredAfterWait++
+    this.#wait.record(waitedMillis)
+  }
+
+  ended(socket: Socket, now: number): void {
+    const since = this.#since.get(socket)
+    if (since === undefined) return
+    this.#since.delete(socket)
+    this.#use.record(now - since)
+  }
+
+  closed(socket: Socket, reason: 'idle' | 'lifetime' | 'lost' | 'close' | 'broken'): void {
+    if (this.#open.delete(socket)) this.counters.destroyed[reason]++
+  }
+
+  isUsed(socket: Socket): boolean {
+    return this.#since.has(socket)
+  }
+
+  stats(name: string, state: PoolState, max: number): AgentOriginStats {
+    const { counters } = this
+    const used = this.#since.size
+    const total = this.#open.size
+    return {
+      name,
+      kind: 'http',
+      state,
+      origin: this.origin,
+      total,
+      idle: Math.max(0, total - used),
+      used: Math.min(used, total),
+      maintaining: 0,
+      closing: 0,
+      creating: this.#connecting.size,
+      zombies: 0,
+      waiting: this.waiting,
+      oldestWaiterMillis: 0,
+      min: 0,
+      max,
+      utilization: max === Infinity ? 0 : used / max,
+      leases: Math.min(used, total),
+      requested: counters.requested,
+      acquired: counters.acquired,
+      acquiredAfterWait: counters.acquiredAfterWait,
+      timedOut: counters.timedOut,
+      aborted: counters.aborted,
+      refused: counters.refused,
+      failed: counters.failed,
+      created: counters.created,
+      createErrors: counters.createErrors,
+      destroyed: { ...counters.destroyed },
+      leaks: 0,
+      deadlocks: 0,
+      generation: 0,
+      wait: this.#wait.snapshot(counters.acquired - counters.acquiredAfterWait),
+      use: this.#use.snapshot(),
+      create: this.#create.snapshot(),
+    }
+  }
+}

@@ -1,0 +1,261 @@
+import type { Agent as HttpAgent, ClientRequest } from 'node:http'
+import type { Socket } from 'node:net'
+import { inspect } from 'node:util'
+import { AcquireTimeoutError, OverloadedError, PoolClosedError } from '../../core/errors.ts'
+import type { PoolState } from '../../core/lifecycle.ts'
+import { AgentLedger, type AgentOriginStats } from './agent-ledger.ts'
+import type { ResolvedAgentOptions } from './agent-options.ts'
+import { AgentQueue, waitForConnect } from './agent-queue.ts'
+
+/** What Node's agents get with every request; not public in Node, and what every agent overrides. */
+interface RequestTarget {
+  readonly host?: string | null
+  readonly port?: number | string | null
+  readonly socketPath?: string | null
+}
+
+/** What is kept of a socket. */
+interface Kept {
+  readonly ledger: AgentLedger
+  readonly expiresAt: number
+  reason: 'idle' | 'lifetime' | 'lost' | 'close' | 'broken'
+}
+
+/** A connect took too long. */
+class ConnectTimeoutError extends Error {
+  readonly code = 'ETIMEDOUT'
+  static {
+    this.prototype.name = 'ConnectTimeoutError'
+  }
+}
+
+/** What the agents of one pool share. */
+export class AgentPool {
+  readonly options: ResolvedAgentOptions
+  readonly queue: AgentQueue
+  readonly ledgers = new Map<string, AgentLedger>()
+  readonly kept = new WeakMap<Socket, Kept>()
+  readonly agents: HttpAgent[] = []
+  state: PoolState = 'open'
+
+  constructor(options: ResolvedAgentOptions) {
+    this.options = options
+    this.queue = new AgentQueue(
+      {
+        timeoutError: (ledger, waitedMillis) => this.#timeoutError(ledger, waitedMillis),
+        forget: (request) => {
+          for (const agent of this.agents) forget(agent.requests as Record<string, ClientRequest[]>, request)
+        },
+      },
+      options.acquireTimeoutMillis,
+    )
+  }
+
+  ledger(scheme: string, { host, port, socketPath }: RequestTarget): AgentLedger {
+    const key = socketPath ?? `${host ?? 'localhost'}:${port ?? ''}`
+    const origin = `${scheme}//${key}`
+    let ledger = this.ledgers.get(origin)
+    if (ledger === undefined) {
+      ledger = new AgentLedger(origin)
+      this.ledgers.set(origin, ledger)
+    }
+    return ledger
+  }
+
+  #timeoutError(ledger: AgentLedger, waitedMillis: number): AcquireTimeoutError {
+    const { name, maxSockets } = this.options
+    const { total, idle, used, creating, waiting } = ledger.stats(name, this.state, maxSockets)
+    const isDown = ledger.lastError !== undefined && total === 0
+    const message =
+      `pool "${name}": no connection to ${ledger.origin} was free within ${Math.round(waitedMillis)} ms ` +
+      `(${used} used, ${idle} idle, ${creating} connecting, ${waiting} waiting, maxSockets ${maxSockets}): ` +
+      (isDown
+        ? 'the server cannot be reached; see the cause of this error'
+        : 'raise `maxSockets`, or read every response to its end')
+    const report = {
+      total, idle, used, maintaining: 0, creating, waiting, max: maxSockets, leaseAgeP50: 0, leaseAgeP99: 0, longest: [],
+      diagnosis: isDown ? 'server-down' : 'pool-too-small',
+    } as const // prettier-ignore
+    return new AcquireTimeoutError(name, message, waitedMillis, 0, report, ledger.lastError)
+  }
+}
+
+/** Takes a request out of Node's queue, which must have no empty list in it. */
+function forget(queues: Record<string, ClientRequest[]>, request: ClientRequest): void {
+  for (const [name, queue] of Object.entries(queues)) {
+    const index = queue.indexOf(request)
+    if (index < 0) continue
+    queue.splice(index, 1)
+    // Node looks at the first one of every list that there is.
+    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete
+    if (queue.length === 0) delete queues[name]
+    return
+  }
+}
+
+// Node's own types leave out some of what agents override.
+export type AgentClass = new (options: object) => Omit<
+  HttpAgent,
+  'createConnection' | 'keepSocketAlive' | 'reuseSocket'
+> & {
+  createConnection(options: RequestTarget, callback: unknown): Socket
+  keepSocketAlive(socket: Socket): boolean
+  reuseSocket(socket: Socket, request: ClientRequest): void
+}
+
+/** A subclass of Node's own agent: the same for HTTP and HTTPS. */
+export function pooledAgent(Base: AgentClass, scheme: 'http:' | 'https:', pool: AgentPool): HttpAgent {
+  const { options, queue } = pool
+  class PooledAgent extends Base {
+    /** The request that is being given a socket: Node asks for it within the call. */
+    #placing: ClientRequest | undefined
+
+    /** Node's own entrance for requests. */
+    addRequest(request: ClientRequest, target: RequestTarget): void {
+      const ledger = pool.ledger(scheme, target)
+      ledger.counters.requested++
+      if (pool.state !== 'open' || queue.size >= options.maxWaiting) {
+        const refusal = refusalOf(pool, ledger)
+        if (refusal !== undefined) {
+          ledger.counters.refused++
+          queue.fail(request, refusal)
+          return
+        }
+      }
+      this.#placing = request
+      ;(Base.prototype as { addRequest(request: ClientRequest, target: RequestTarget): void }).addRequest.call(
+        this,
+        request,
+        target,
+      )
+      // Node has asked for a socket, or reused one, unless the request was queued.
+      if ((this.#placing as ClientRequest | undefined) === undefined) return
+      this.#placing = undefined
+      if (queue.size < options.maxWaiting) queue.add(request, ledger)
+      else {
+        ledger.counters.refused++
+        queue.fail(request, overloaded(pool, ledger))
+      }
+    }
+
+    override createConnection(target: RequestTarget, callback: unknown): Socket {
+      const request = this.#placing
+      this.#placing = undefined
+      const ledger = pool.ledger(scheme, target)
+      const socket = super.createConnection(target, callback)
+      adopt(pool, ledger, socket, request)
+      return socket
+    }
+
+    override reuseSocket(socket: Socket, request: ClientRequest): void {
+      this.#placing = undefined
+      super.reuseSocket(socket, request)
+      const kept = pool.kept.get(socket)
+      if (kept === undefined) return
+      kept.reason = 'broken'
+      kept.ledger.began(socket, performance.now(), undefined)
+      const { timeout = 0 } = options.agent
+      if (socket.timeout !== timeout) socket.setTimeout(timeout)
+    }
+
+    override keepSocketAlive(socket: Socket): boolean {
+      if (!super.keepSocketAlive(socket)) return false
+      const kept = pool.kept.get(socket)
+      if (kept === undefined) return true
+      if (pool.state !== 'open') {
+        kept.reason = 'close'
+        return false
+      }
+      if (performance.now() >= kept.expiresAt) {
+        kept.reason = 'lifetime'
+        return false
+      }
+      kept.reason = 'lost'
+      // What the server has asked for is shorter, and set by Node already.
+      const { idleTimeoutMillis } = options
+      const own = socket.timeout ?? 0
+      if (idleTimeoutMillis !== Infinity && (own === 0 || own > idleTimeoutMillis)) socket.setTimeout(idleTimeoutMillis)
+      return true
+    }
+
+    /** The statistics of every origin that was asked for something. */
+    stats(): Readonly<Record<string, AgentOriginStats>> {
+      return originsOf(pool, scheme)
+    }
+
+    [inspect.custom](): string {
+      return `PooledAgent { name: '${options.name}', protocol: '${scheme}', origins: ${Object.keys(this.stats()).length} }`
+    }
+  }
+  const agent = new PooledAgent(options.agent) as unknown as HttpAgent
+  pool.agents.push(agent)
+  return agent
+}
+
+function refusalOf(pool: AgentPool, ledger: AgentLedger): Error | undefined {
+  const { name, maxSockets } = pool.options
+  if (pool.state !== 'open') return new PoolClosedError(name, `pool "${name}" is closed`)
+  return ledger.open + ledger.connecting >= maxSockets ? overloaded(pool, ledger) : undefined
+}
+
+function overloaded({ options: { name, maxWaiting } }: AgentPool, { origin }: AgentLedger): OverloadedError {
+  return new OverloadedError(
+    name,
+    `pool "${name}": ${maxWaiting} requests wait for a connection already; one more, to ${origin}, is refused`,
+    'queue-full',
+    0,
+  )
+}
+
+/** Watches a socket from its birth: its connect, its requests, its end. */
+function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: ClientRequest | undefined): void {
+  const { createTimeoutMillis, maxLifetimeMillis } = pool.options
+  const startedAt = performance.now()
+  const kept: Kept = {
+    ledger,
+    expiresAt: startedAt + maxLifetimeMillis * (0.75 + 0.25 * Math.random()),
+    reason: 'broken',
+  }
+  pool.kept.set(socket, kept)
+  ledger.connects(socket)
+  let lastError: unknown
+  socket.on('error', (error) => (lastError = error))
+  const timer =
+    createTimeoutMillis === Infinity
+      ? undefined
+      : setTimeout(() => {
+          socket.destroy(
+            new ConnectTimeoutError(`connect to ${ledger.origin} took longer than ${createTimeoutMillis} ms`),
+          )
+        }, createTimeoutMillis)
+  waitForConnect(
+    socket,
+    () => {
+      clearTimeout(timer)
+      const now = performance.now()
+      ledger.connected(socket, now - startedAt)
+      if (request !== undefined) ledger.began(socket, now, now - startedAt)
+    },
+    () => {
+      clearTimeout(timer)
+      ledger.connectFailed(socket, lastError)
+      if (request === undefined) return
+      if (lastError === undefined) ledger.counters.aborted++
+      else ledger.counters.failed++
+    },
+  )
+  socket.on('free', () => ledger.ended(socket, performance.now()))
+  socket.on('timeout', () => {
+    if (!ledger.isUsed(socket)) kept.reason = 'idle'
+  })
+  socket.once('close', () => {
+    ledger.ended(socket, performance.now())
+    ledger.closed(socket, pool.state === 'open' ? kept.reason : 'close')
+  })
+}
+
+export function originsOf(pool: AgentPool, scheme?: string): Record<string, AgentOriginStats> {
+  const { name, maxSockets } = pool.options
+  const ledgers = [...pool.ledgers.values()].filter(({ origin }) => scheme === undefined || origin.startsWith(scheme))
+  return Object.fromEntries(ledgers.map((ledger) => [ledger.origin, ledger.stats(name, pool.state, maxSockets)]))
+}
