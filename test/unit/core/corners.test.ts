@@ -263,6 +263,30 @@ describe('a create', () => {
   })
 })
 
+describe('a server that grants fewer resources than wanted', () => {
+  it('is asked for one more after ten seconds, and for the next as soon as it grants that', async () => {
+    const factory = new FakeFactory()
+    let granted = 2
+    factory.onCreate = () => {
+      if (factory.open >= granted) throw new FakeError('saturated')
+    }
+    const { pool, take, clock } = setUp({ max: 5, acquireTimeoutMillis: 60_000 }, factory)
+    const held = await take(2)
+    const waiting = [pool.acquire(), pool.acquire(), pool.acquire()]
+    await clock.advance(5_000)
+    expect(pool.stats()).toMatchObject({ total: 2, createErrors: 3 })
+    granted = 4
+    await clock.advance(5_500)
+    expect(pool.stats()).toMatchObject({ total: 4, createErrors: 4, generation: 0 })
+    granted = 5
+    await clock.advance(9_000)
+    expect(pool.stats().total).toBe(4)
+    await clock.advance(1_000)
+    expect(pool.stats().total).toBe(5)
+    for (const lease of [...held, ...(await Promise.all(waiting))]) lease.release()
+  })
+})
+
 describe('asking a pool how it is', () => {
   it('validates an idle resource, and passes', async () => {
     const factory = new FakeFactory({ validates: true })
@@ -314,7 +338,7 @@ describe('asking a pool how it is', () => {
 describe('another death while a witness is asked', () => {
   it('leaves the others suspect when the witness has passed', async () => {
     const factory = new FakeFactory({ validates: true })
-    const { pool, take, clock } = setUp({ max: 4, validateAfterIdleMillis: Infinity }, factory)
+    const { pool, take, clock } = setUp({ max: 5, validateAfterIdleMillis: Infinity }, factory)
     factory.onValidate = () => after(clock, 10)
     for (const lease of await take(4)) lease.release()
     factory.resources[0]?.die(new FakeError('disconnect'))

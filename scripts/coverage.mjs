@@ -1,0 +1,61 @@
+// npm run coverage: every line and branch of the engine runs in a test that needs no server, or has a reason why not.
+// The reasons stand in test/coverage-exceptions.json, by file and line of code; one that is no longer needed is an error.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(root)
+const folder = mkdtempSync(join(tmpdir(), 'millpond-coverage-'))
+const { status } = spawnSync(
+  process.execPath,
+  [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--coverage.enabled',
+    `--coverage.reportsDirectory=${folder}`,
+    '--coverage.reporter=json',
+    '--reporter=dot',
+    ...['unit', 'spec', 'property', 'regression', 'chaos/simulated'].map((name) => `test/${name}/`),
+  ],
+  { stdio: 'inherit' },
+)
+if (status !== 0) process.exit(status ?? 1)
+const report = JSON.parse(readFileSync(join(folder, 'coverage-final.json'), 'utf8'))
+rmSync(folder, { recursive: true, force: true })
+
+const exceptions = JSON.parse(readFileSync('test/coverage-exceptions.json', 'utf8'))
+const counts = { statements: [0, 0], functions: [0, 0], branches: [0, 0] }
+const missed = []
+for (const [path, { s, f, b, statementMap, fnMap, branchMap }] of Object.entries(report)) {
+  const file = relative(join(root, 'src/core'), path)
+  const lines = readFileSync(path, 'utf8').split('\n')
+  const note = (kind, hits, line) => {
+    counts[kind][0]++
+    if (hits > 0) counts[kind][1]++
+    else missed.push({ file, line, code: lines[line - 1].trim() })
+  }
+  for (const [id, hits] of Object.entries(s)) note('statements', hits, statementMap[id].start.line)
+  for (const [id, hits] of Object.entries(f)) note('functions', hits, fnMap[id].loc.start.line)
+  for (const [id, each] of Object.entries(b))
+    for (const [index, hits] of each.entries())
+      note('branches', hits, branchMap[id].locations[index].start.line ?? branchMap[id].loc.start.line)
+}
+
+const isExcused = ({ file, code }) => exceptions.some((each) => each.file === file && each.code === code)
+const open = missed.filter((each) => !isExcused(each))
+const stale = exceptions.filter(({ file, code }) => !missed.some((each) => each.file === file && each.code === code))
+console.log('\nCoverage of src/core by tests without a server')
+for (const [kind, [all, hit]] of Object.entries(counts))
+  console.log(`  ${kind.padEnd(10)} ${hit} of ${all} (${((100 * hit) / all).toFixed(1)} %)`)
+const byReason = new Map()
+for (const { reason } of exceptions) byReason.set(reason, (byReason.get(reason) ?? 0) + 1)
+for (const [reason, count] of byReason) console.log(`  ${String(count).padStart(2)} lines excused: ${reason}`)
+console.log(
+  `  ${missed.length} not run in all, ${missed.length - open.length} of them excused, ${open.length} without a reason`,
+)
+for (const { file, line, code } of open) console.log(`    ${file}:${line}  ${code}`)
+for (const { file, code } of stale) console.log(`  an exception that is not needed: ${file}  ${code}`)
+process.exit(open.length + stale.length > 0 ? 1 : 0)
