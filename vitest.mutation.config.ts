@@ -6,7 +6,9 @@ export default defineConfig({
   ...config,
   test: {
     ...config.test,
-    include: ['unit', 'spec', 'property', 'regression'].map((folder) => `test/${folder}/**/*.test.ts`),
+    include: (process.env['MUTATION_TESTS'] ?? 'unit,spec,property,regression')
+      .split(',')
+      .map((folder) => `test/${folder}/**/*.test.ts`),
     env: { PROPERTY_RUNS: '15' },
     execArgv: [],
     setupFiles: ['test/support/expose-gc.ts'],

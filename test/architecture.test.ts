@@ -118,6 +118,12 @@ describe('the architecture', () => {
     expect(long).toEqual([])
   })
 
+  it('shows a reader of the engine what each of its files is for', () => {
+    const readme = readFileSync(join(root, 'src/core/README.md'), 'utf8')
+    const engine = files.filter((file) => file.startsWith('src/core/')).map((file) => file.replace('src/core/', ''))
+    expect(engine.filter((file) => !readme.includes(`\`${file}\``))).toEqual([])
+  })
+
   it('takes the time from the clock alone, in the engine', () => {
     const elsewhere = files
       .filter((file) => file.startsWith('src/core/') && file !== 'src/core/clock.ts')

@@ -117,8 +117,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     return this.#status.state
   }
 
-  // ── the loop ──
-
   /** Not re-entrant: a change that a step of the loop causes makes the loop go round once more. */
   changed(): void {
     if (this.#dispatching) {
@@ -192,8 +190,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     if (!this.#full() && !filled) opener.grow(this.clock.turnNow())
   }
 
-  // ── acquire ──
-
   /**
    * A lease for whoever wants nothing but a resource, where nothing has to be decided; otherwise {@link lendNow} looks
    * closer. Kept small: what the compiler cannot inline costs as much again.
@@ -264,8 +260,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     if (this.events.topics.acquired.heard) announceAcquired(this, entry, request?.label, waitedMillis)
     return lease
   }
-
-  // ── release ──
 
   released(slot: Slot<T>, lease: Lease<T>, error: unknown): void {
     const entry = slot as Entry<T> // only this engine makes its leases, and only of entries
@@ -345,8 +339,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     }
   }
 
-  // ── what the parts report ──
-
   #opened(entry: Entry<T>): void {
     const { maxLifetimeMillis, random } = this.options
     entry.expiresAt = entry.createdAt + maxLifetimeMillis * (0.75 + 0.25 * random())
@@ -394,8 +386,6 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.opener.recovery.stillborn(this.clock.now(), entry.startedAt, failure, error)
     this.#createFailed()
   }
-
-  // ── on request ──
 
   /** Validates one idle resource, where the adapter can; false when it fails or takes longer. */
   probeIdle(timeoutMillis: number): Promise<boolean> {
