@@ -10,6 +10,7 @@ export default defineConfig({
       // The lowest driver that is supported, in the matrix of versions.
       ...(process.env['MILLPOND_TEST_PG'] === 'lowest' ? [{ find: /^pg$/, replacement: 'pg-lowest' }] : []),
       { find: /^eslint-plugin-millpond$/, replacement: `${packages}eslint-plugin/src/index.ts` },
+      { find: /^eslint-plugin-millpond\/analysis$/, replacement: `${packages}eslint-plugin/src/analysis/index.ts` },
       { find: /^eslint-plugin-millpond\/catalogue$/, replacement: `${packages}eslint-plugin/src/data/index.ts` },
       ...Object.entries(doors()).map(([door, source]) => ({ find: new RegExp(`^${door}$`), replacement: source })),
     ],

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const PACKAGES = ['eslint-plugin']
+const PACKAGES = ['eslint-plugin', 'cli']
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)

@@ -59,7 +59,7 @@ try {
     console.log(`${ok ? '✓' : '✗'} door ${door}: ${kilobytes.toFixed(0)} kB of ${budget ?? 'no budget given'}`)
   }
 
-  for (const name of ['eslint-plugin']) {
+  for (const name of ['eslint-plugin', 'cli']) {
     const into = mkdtempSync(join(folder, `${name}-`))
     npmRun([...pack.slice(0, -1), into, '--workspace', `packages/${name}`])
     const [file] = readdirSync(into)

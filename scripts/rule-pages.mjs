@@ -1,4 +1,5 @@
-// npm run rules: writes the table of rules into the README of the ESLint plugin, and the head of each rule's page.
+// npm run rules: writes the table of rules into the README of the ESLint plugin, the head of each rule's page, and the page
+// of the doctor's other findings.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -47,4 +48,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const { meta } = plugin.rules[file.replace('.md', '')]
     writeFileSync(`${root}docs/rules/${file}`, withHead(readFileSync(`${root}docs/rules/${file}`, 'utf8'), meta))
   }
+  const { findingsPage } = await import('../packages/cli/dist/doctor/stories.js')
+  writeFileSync(`${root}../cli/docs/findings.md`, findingsPage())
 }

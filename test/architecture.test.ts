@@ -137,7 +137,7 @@ describe('the architecture', () => {
 })
 
 describe('the packages beside the library', () => {
-  const names = ['eslint-plugin']
+  const names = ['cli', 'eslint-plugin']
   const sourcesOf = (name: string): { file: string; imports: { from: string; typeOnly: boolean }[]; lines: number }[] =>
     (readdirSync(join(root, 'packages', name, 'src'), { recursive: true }) as string[])
       .filter((file) => file.endsWith('.ts'))

@@ -95,9 +95,6 @@ export const OPTION_FAULTS: readonly OptionFault[] = [
     { option: 'socket', why: 'that is node-redis; ioredis takes `host` and `port` beside the other options', mend: 'move its members up' },
     { option: 'url', why: 'that is node-redis; ioredis takes the URL as its first argument, and connects to localhost without', mend: 'pass it as first argument' },
   ].map((each) => ({ ...each, makers: ['', 'Redis'] }))),
-  ...faults('ioredis', 'misread', [
-    { option: 'maxRetriesPerRequest', value: 'null', why: 'the text "null" is no number: a command is then retried without end or fails at once, as the comparison falls', mend: 'write `null` without quotes', makers: ['', 'Redis'] },
-  ]),
   ...faults('redis', 'ignored', [
     { option: 'host', why: 'node-redis takes it inside `socket`; here it is dropped, and the client connects to localhost', mend: 'move it to `socket: { host }`' },
     { option: 'port', why: 'node-redis takes it inside `socket`; here it is dropped, and the client connects to port 6379', mend: 'move it to `socket: { port }`' },

@@ -1,0 +1,7 @@
+export { examine } from './doctor/examine.ts'
+export type { Examination, ExamineOptions } from './doctor/examine.ts'
+export type { Finding, Severity } from './doctor/finding.ts'
+export type { PoolInFile } from './doctor/servers.ts'
+export { githubReport, jsonReport, sarifReport } from './reports/machine.ts'
+export { run } from './program.ts'
+export { UsageError, type Io } from './io.ts'

@@ -1,0 +1,40 @@
+/** Everything of the surroundings that a command touches, so that tests can stand in for them. */
+export interface Io {
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Data. */
+  out(text: string): void
+  /** Progress, and what went wrong. */
+  err(text: string): void
+  /** Whether the data goes to a terminal that wants colour. */
+  readonly color: boolean
+  /** Columns of the terminal; 100 where there is none. */
+  readonly width: number
+  /** Whether progress may be shown: somebody looks, and the data goes elsewhere or is long in coming. */
+  readonly progress: boolean
+}
+
+/** The surroundings of this process. `NO_COLOR` beats `FORCE_COLOR` beats the terminal. */
+export function processIo(): Io {
+  const { env, stdout, stderr } = process
+  const set = (name: string): boolean => env[name] !== undefined && env[name] !== ''
+  const color =
+    !set('NO_COLOR') && (set('FORCE_COLOR') ? env['FORCE_COLOR'] !== '0' : stdout.isTTY && env['TERM'] !== 'dumb')
+  return {
+    cwd: process.cwd(),
+    env,
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    color,
+    width: stdout.isTTY ? Math.max(50, Math.min(stdout.columns, 120)) : 100,
+    progress: stderr.isTTY && !set('CI'),
+  }
+}
+
+/** Exit codes, documented in the README and in `millpond --help`. */
+export const EXIT = { ok: 0, findings: 1, usage: 2, unreachable: 3 } as const
+
+/** A mistake of the person at the keyboard: told in one line, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
