@@ -75,6 +75,7 @@ export class Deadlines {
   readonly #clock: Clock
   /** Sets timers outside the caller's async context, so that they retain no request's store. */
   readonly #detached: <R>(fn: () => R) => R
+  readonly #swept: () => void
   readonly #heap: Deadline[] = []
   #lane: (Deadline | undefined)[] = []
   #laneHead = 0
@@ -88,9 +89,11 @@ export class Deadlines {
   #expiringUpTo = -Infinity
   #sweeping = false
 
-  constructor(clock: Clock, detached: <R>(fn: () => R) => R) {
+  /** @param swept - told when everything that was due has expired */
+  constructor(clock: Clock, detached: <R>(fn: () => R) => R, swept: () => void) {
     this.#clock = clock
     this.#detached = detached
+    this.#swept = swept
   }
 
   add(deadline: Deadline): void {
@@ -213,8 +216,12 @@ export class Deadlines {
       // Whatever expires removes itself; one that does not would be swept for ever.
       this.#unlink(due)
     }
-    if (this.#earliestDueBy(upTo)) this.#sweepAfterTurn(upTo)
-    else this.#armForEarliest()
+    if (this.#earliestDueBy(upTo)) {
+      this.#sweepAfterTurn(upTo)
+      return
+    }
+    this.#armForEarliest()
+    this.#swept()
   }
 
   #armForEarliest(): void {

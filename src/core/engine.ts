@@ -65,7 +65,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   readonly readiness: Readiness<T>
   readonly #suspicion: Suspicion<T>
   readonly #passage: Passage<T>
-  readonly #recall: Recall<T>
+  readonly recall: Recall<T>
   readonly #retirement: Retirement<T>
   readonly #upkeep: Upkeep<T>
   #closing: Closing<T> | undefined
@@ -81,7 +81,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.sizes = { min: options.min, max: options.max, minIdle: options.minIdle }
     this.clock = options.clock
     this.events = new Events(options.name)
-    this.deadlines = new Deadlines(this.clock, this.detached)
+    this.deadlines = new Deadlines(this.clock, this.detached, () => this.changed())
     this.operations = new Operations(this)
     this.inventory = new Inventory<T>(this)
     this.#status = new Status(this)
@@ -107,9 +107,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       passed: (entry) => this.#passed(entry),
       stillborn: (entry, failure, error) => this.#stillborn(entry, failure, error),
     })
-    this.#recall = new Recall(this, inventory, { forget: (lease) => this.#upkeep.forget(lease) })
+    this.recall = new Recall(this, inventory, { forget: (lease) => this.#upkeep.forget(lease) })
     this.#upkeep = new Upkeep(this, inventory, this.opener, this.#suspicion, {
-      takeAway: (entry, holder, reason) => this.#recall.lease(entry, holder, reason),
+      takeAway: (entry, holder, reason) => this.recall.lease(entry, holder, reason),
     })
   }
 
@@ -393,9 +393,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
   }
 
   invalidate(reason: string, isAutomatic: boolean, spreadMillis = 0, interruptInUse = false): void {
-    if (spreadMillis > 0) this.#recall.spread(spreadMillis)
-    else this.#recall.generation(reason, isAutomatic, this.#status.state !== 'paused')
-    if (interruptInUse) this.#recall.allLeases('interrupted')
+    if (spreadMillis > 0) this.recall.spread(spreadMillis)
+    else this.recall.generation(reason, isAutomatic, this.#status.state !== 'paused')
+    if (interruptInUse) this.recall.allLeases('interrupted')
     this.changed()
   }
 
@@ -416,7 +416,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     checkSizes(this.name, { min, max, minIdle: this.sizes.minIdle })
     this.sizes.min = min
     this.sizes.max = max
-    this.#recall.surplus(max)
+    this.recall.surplus(max)
     if (this.events.heard('resized')) this.events.queue('resized', { pool: this.name, min, max })
     this.changed()
   }
@@ -426,7 +426,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       this.#status.set('closing')
       this.readiness.fail(() => closedError(this.name))
       this.#closing = new Closing(this, this.inventory, this.opener, this.queue, this.room, options, {
-        takeAllAway: () => this.#recall.allLeases('close'),
+        takeAllAway: () => this.recall.allLeases('close'),
         closed: (report) => this.#closed(report),
       })
       this.changed()

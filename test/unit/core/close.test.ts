@@ -29,6 +29,20 @@ describe('close', () => {
     expect(await closing).toMatchObject({ rejected: 1 })
   })
 
+  it('is over when the last who waited has given up, and not only after its grace time', async () => {
+    const { pool, ask, clock, factory } = setUp({ acquireTimeoutMillis: 300 })
+    factory.onCreate = () => {
+      throw new Error('down')
+    }
+    const waiting = ask()
+    await clock.settle()
+    const closing = pool.close({ timeoutMillis: 60_000 })
+    await clock.advance(300)
+    expect(waiting.code()).toBe('ERR_POOL_ACQUIRE_TIMEOUT')
+    expect(pool.state).toBe('closed')
+    expect(await closing).toMatchObject({ closed: 0, forced: 0, durationMillis: 300 })
+  })
+
   it('cuts what never comes back, and names who held it', async () => {
     const { pool, clock } = setUp()
     const lease = await pool.acquire({ label: 'report job' })

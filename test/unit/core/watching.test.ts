@@ -35,6 +35,15 @@ describe('watching', () => {
     expect(pool.stats().idle).toBe(1)
   })
 
+  it('tells of a timeout when it happens, and not with whatever happens next', async () => {
+    const { pool, ask, clock, events, take } = setUp({ max: 1, acquireTimeoutMillis: 100 })
+    await take(1)
+    pool.on('acquireFailed', ({ reason }) => events.push(reason))
+    ask()
+    await clock.advance(100)
+    expect(events).toEqual(['timeout'])
+  })
+
   it('publishes on diagnostics_channel, and stops hearing who goes', async () => {
     const { pool } = setUp({ name: 'published' })
     const heard: unknown[] = []
