@@ -24,7 +24,7 @@ export type { Distribution, Distributions } from './core/distribution.ts'
 export type { OperationTold, Operations } from './core/operations.ts'
 export { fingerprint } from './core/fingerprint.ts'
 export type { SqlDialect } from './core/fingerprint.ts'
-export type { AcquireReport, Diagnosis, LeaseInfo, WaiterInfo } from './core/report.ts'
+export type { AcquireReport, Diagnosis, LeaseInfo, ResourceInfo, WaiterInfo } from './core/report.ts'
 export type { CloseReport } from './core/close-report.ts'
 export type {
   CloseOptions,

@@ -8,12 +8,14 @@ import {
   CLOSED,
   CLOSING,
   CREATING,
+  entryStateName,
   IDLE,
   LEASED,
   MAINTAINING,
   ZOMBIE,
   type EntryState,
 } from './lifecycle.ts'
+import type { ResourceInfo } from './report.ts'
 import { bounded, reportFailure } from './steps.ts'
 
 /** Every resource of a pool and the state it is in. Nothing else changes a state or a count. */
@@ -87,6 +89,17 @@ export class Inventory<T> {
 
   entries(): Iterable<Entry<T>> {
     return this.#entries
+  }
+
+  /** What there is, the oldest first. */
+  infos(now: number, limit: number): ResourceInfo[] {
+    const infos: ResourceInfo[] = []
+    for (const { id, state, generation, startedAt, uses, leases } of this.#entries) {
+      if (infos.length === limit) break
+      const ageMillis = Math.max(0, now - startedAt)
+      infos.push({ resourceId: id, state: entryStateName(state), generation, ageMillis, uses, leases })
+    }
+    return infos
   }
 
   /** The one place where a resource changes its state. */

@@ -2,7 +2,7 @@ import type { PoolState } from './lifecycle.ts'
 import type { CloseReport } from './close-report.ts'
 import type { Distributions } from './distribution.ts'
 import type { PoolEventName, PoolEvents } from './events.ts'
-import type { LeaseInfo, WaiterInfo } from './report.ts'
+import type { LeaseInfo, ResourceInfo, WaiterInfo } from './report.ts'
 import type { PoolStats } from './stats.ts'
 
 /** The answer of a health check. It holds no address, no error text and no secret. */
@@ -40,6 +40,8 @@ export interface PoolEventSource {
   off?<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
   /** The leases that are out, longest first. */
   leases?(options?: LookOptions): LeaseInfo[]
+  /** Every resource that there is, the oldest first. */
+  resources?(options?: LookOptions): ResourceInfo[]
   /** Who waits, in the order in which they would be served. */
   waiters?(options?: LookOptions): WaiterInfo[]
   /** What the percentiles of the statistics are made of; these can be added and subtracted. */

@@ -96,3 +96,10 @@ function editDistance(from: string, to: string, limit: number): number {
   }
   return row[to.length] ?? limit
 }
+
+/** The error for an option that nobody knows, with the nearest one that somebody does. */
+export function unknownOption(pool: string, option: string, known: readonly string[]): OptionError {
+  const nearest = nearestName(option, known)
+  const hint = nearest === undefined ? '' : `; did you mean \`${nearest}\`?`
+  return new OptionError(pool, option, `Unknown option \`${option}\`${hint}`)
+}

@@ -1,6 +1,6 @@
 import { systemClock, type Clock } from './clock.ts'
 import { OptionError } from './errors.ts'
-import { checkOption, nearestName, type OptionRule } from './option-check.ts'
+import { checkOption, unknownOption, type OptionRule } from './option-check.ts'
 
 /** User code at three points of a resource's life. Each call is bounded by `hookTimeoutMillis`; failing destroys the resource. */
 export interface PoolHooks<T = unknown> {
@@ -227,10 +227,4 @@ export function checkSizes(
       )
     }
   }
-}
-
-function unknownOption(pool: string, option: string, known: readonly string[]): OptionError {
-  const nearest = nearestName(option, known)
-  const hint = nearest === undefined ? '' : `; did you mean \`${nearest}\`?`
-  return new OptionError(pool, option, `Unknown option \`${option}\`${hint}`)
 }

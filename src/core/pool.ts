@@ -12,9 +12,9 @@ import type { PoolState } from './lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from './managed-pool.ts'
 import { currentScope, runInScope, Scope } from './nesting.ts'
 import { checkOption } from './option-check.ts'
-import { POOL_OPTION_RULES, resolveOptions, type PoolOptions } from './options.ts'
+import { POOL_OPTION_RULES, resolveOptions, type PoolOptions, type ResolvedOptions } from './options.ts'
 import type { Operations } from './operations.ts'
-import type { LeaseInfo, WaiterInfo } from './report.ts'
+import type { LeaseInfo, ResourceInfo, WaiterInfo } from './report.ts'
 import type { Request } from './request.ts'
 import { distributions, snapshot, type PoolStats } from './stats.ts'
 
@@ -192,6 +192,15 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     this.#engine.invalidate(reason, false, spreadMillis, interruptInUse)
   }
 
+  /**
+   * Takes a resource away from its borrower and destroys it: `lease.signal` aborts, further use throws. Returns false
+   * where nobody holds it (any more).
+   * @param resourceId - as in {@link leases} and in the events
+   */
+  takeAway(resourceId: number): boolean {
+    return this.#engine.recall.resource(resourceId)
+  }
+
   /** Hands out nothing until {@link resume}; callers wait, and their deadlines run. */
   suspend(): void {
     this.#engine.suspend()
@@ -213,6 +222,16 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
   /** Who waits, in the order in which they would be served. */
   waiters({ limit = 100 }: LookOptions = {}): WaiterInfo[] {
     return this.#engine.room.waiters(this.#engine.clock.now(), limit)
+  }
+
+  /** Every resource that there is, the oldest first. */
+  resources({ limit = 100 }: LookOptions = {}): ResourceInfo[] {
+    return this.#engine.inventory.infos(this.#engine.clock.now(), limit)
+  }
+
+  /** Every option with the value in force, the sizes as they are now. */
+  get options(): Readonly<ResolvedOptions<T>> {
+    return { ...this.#engine.options, ...this.#engine.sizes }
   }
 
   /** What the percentiles of {@link stats} are made of: durations by bucket, which can be added and subtracted. */

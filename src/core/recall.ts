@@ -31,12 +31,12 @@ export class Recall<T> {
   }
 
   /** Ends a lease, and destroys its resource: whoever held it may still be using it. */
-  lease(entry: Entry<T>, holder: Holder<T>, reason: keyof typeof TAKEN_AWAY): void {
+  lease(entry: Entry<T>, holder: Holder<T>, reason: keyof typeof TAKEN_AWAY, why: string = TAKEN_AWAY[reason]): void {
     const lease = holder.lease()
     if (lease === undefined) {
       this.#inventory.giveUp(entry, holder)
     } else {
-      leaseAccess.takeAway(lease, new Error(TAKEN_AWAY[reason]))
+      leaseAccess.takeAway(lease, new Error(why))
       this.#inventory.takeBack(entry, lease)
       this.#host.forget(lease)
     }
@@ -44,6 +44,17 @@ export class Recall<T> {
     if (entry.leases === 0) this.#inventory.destroy(entry, reason)
     else this.#inventory.drain(entry)
     this.#context.changed()
+  }
+
+  /** Ends the leases of one resource. Returns whether there was one. */
+  resource(id: number): boolean {
+    for (const entry of this.#inventory.entries()) {
+      if (entry.id !== id || entry.state !== LEASED) continue
+      for (const { holder } of entry.holdings())
+        this.lease(entry, holder, 'interrupted', 'it was taken away by `takeAway`')
+      return true
+    }
+    return false
   }
 
   allLeases(reason: 'interrupted' | 'close'): void {

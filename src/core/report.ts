@@ -26,6 +26,19 @@ export interface WaiterInfo {
   readonly leftMillis: number
 }
 
+/** One resource of a pool. */
+export interface ResourceInfo {
+  readonly resourceId: number
+  readonly state: 'creating' | 'idle' | 'leased' | 'maintaining' | 'closing' | 'closed' | 'zombie'
+  readonly generation: number
+  /** Since its create began. */
+  readonly ageMillis: number
+  /** How many leases it has had. */
+  readonly uses: number
+  /** How many are out. */
+  readonly leases: number
+}
+
 /** The probable cause of a timeout. */
 export type Diagnosis =
   | 'event-loop-blocked'

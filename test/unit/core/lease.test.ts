@@ -112,4 +112,22 @@ describe('a lease', () => {
     expect(inspect(lease)).toBe("Lease { pool: 'vault', resource: 1 }")
     lease.release()
   })
+
+  it('can be taken away by the number of its resource, which is then destroyed', async () => {
+    const { pool, take, clock } = setUp({ max: 2 })
+    const [first, second] = await take(2)
+    expect(pool.resources().map(({ resourceId, state, leases }) => [resourceId, state, leases])).toEqual([
+      [1, 'leased', 1],
+      [2, 'leased', 1],
+    ])
+    expect(pool.takeAway(1)).toBe(true)
+    expect(first?.signal.aborted).toBe(true)
+    expect(() => first?.release()).toThrow('it was taken away by `takeAway`')
+    await clock.settle()
+    expect(pool.takeAway(1)).toBe(false)
+    expect(pool.stats()).toMatchObject({ used: 1, destroyed: { interrupted: 1 } })
+    second?.release()
+    expect(pool.takeAway(2)).toBe(false)
+    expect(pool.resources()).toMatchObject([{ resourceId: 2, state: 'idle', uses: 1 }])
+  })
 })
