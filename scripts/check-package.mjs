@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 const BUDGET_KB = {
   '.': 225,
   './config': 160,
+  './dashboard': 400,
   './grpc': 270,
   './http': 330,
   './mysql': 280,

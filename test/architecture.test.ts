@@ -213,3 +213,10 @@ describe('the reference', () => {
     for (const event of POOL_EVENT_NAMES) expect(page('events')).toContain(`| \`${event}\` |`)
   })
 })
+
+describe('the page of the dashboard', () => {
+  it('is what its sources say today', { timeout: 60_000 }, async () => {
+    const { pageAssets } = (await import(join(root, 'scripts/build-page.mjs'))) as { pageAssets(): Promise<string> }
+    expect(readFileSync(join(root, 'src/dashboard/page-assets.ts'), 'utf8')).toBe(await pageAssets())
+  })
+})

@@ -24,3 +24,4 @@ export {
   type MongoWireView,
 } from './mongo-wire.ts'
 export { startJongodb, JongodbServer } from './jongodb.ts'
+export { findProgram } from './child.ts'

@@ -4,7 +4,7 @@ import type { Lease } from './lease.ts'
 import { isHeldOnPurpose } from './steps.ts'
 
 /** Someone got a resource. Asked for only where the event is heard. */
-export function announceAcquired<T>(
+export function acquired<T>(
   { events, options }: PoolContext<T>,
   { id: resourceId, generation }: Entry<T>,
   label: string | undefined,
@@ -14,7 +14,7 @@ export function announceAcquired<T>(
 }
 
 /** Someone gave a resource back. Asked for only where the event is heard. */
-export function announceReleased<T>(
+export function released<T>(
   { events, options }: PoolContext<T>,
   { id: resourceId, generation }: Entry<T>,
   lease: Lease<T>,
@@ -32,7 +32,7 @@ export function announceReleased<T>(
 }
 
 /** Someone got a resource after a long wait. */
-export function announceLongWait<T>(
+export function longWait<T>(
   { events, options }: PoolContext<T>,
   { id: resourceId, generation }: Entry<T>,
   { label }: Lease<T>,
@@ -43,12 +43,7 @@ export function announceLongWait<T>(
 }
 
 /** Someone gives a resource back after long; not whoever held it on purpose, to listen for something. */
-export function announceLongLease<T>(
-  context: PoolContext<T>,
-  entry: Entry<T>,
-  { label }: Lease<T>,
-  useMillis: number,
-): void {
+export function longLease<T>(context: PoolContext<T>, entry: Entry<T>, { label }: Lease<T>, useMillis: number): void {
   const { events, options } = context
   if (!events.heard('longLease') || isHeldOnPurpose(context, entry.resource as T)) return
   events.queue('longLease', {
@@ -61,7 +56,7 @@ export function announceLongLease<T>(
 }
 
 /** Someone waits. */
-export function announceWaiting<T>(
+export function waiting<T>(
   { events, options }: PoolContext<T>,
   promise: Promise<Lease<T>>,
   label: string | undefined,

@@ -1,11 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import {
-  announceAcquired,
-  announceLongLease,
-  announceLongWait,
-  announceReleased,
-  announceWaiting,
-} from './announcements.ts'
+import * as announce from './announcements.ts'
 import type { CloseReport } from './close-report.ts'
 import { Closing } from './closing.ts'
 import type { PoolContext } from './context.ts'
@@ -153,7 +147,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const waitedMillis = Math.max(0, now - waiter.queuedAt)
     this.load.waitTimes.record(waitedMillis)
     const lease = this.#lend(entry, now, waiter.request, waitedMillis)
-    if (waitedMillis >= this.options.slowMillis) announceLongWait(this, entry, lease, waitedMillis)
+    if (waitedMillis >= this.options.slowMillis) announce.longWait(this, entry, lease, waitedMillis)
     waiter.resolve(lease)
   }
 
@@ -235,7 +229,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       if (this.#status.state !== 'open' || this.opener.recovery.probing)
         assertWorthWaiting(this, this.#status.state, this.opener.recovery, this.inventory.alive)
       const promise = this.room.enter(timeoutMillis, priority, request)
-      if (this.events.topics.waiting.heard) announceWaiting(this, promise, request?.label)
+      if (this.events.topics.waiting.heard) announce.waiting(this, promise, request?.label)
       if (this.inventory.available.size > 0 || !this.#full() || this.events.pending) this.changed()
       return promise
     } catch (error) {
@@ -257,7 +251,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     entry.prepared = false
     this.counters.acquired++
     if (waitedMillis > 0 || entry.uses === 1) this.opener.recovery.lent()
-    if (this.events.topics.acquired.heard) announceAcquired(this, entry, request?.label, waitedMillis)
+    if (this.events.topics.acquired.heard) announce.acquired(this, entry, request?.label, waitedMillis)
     return lease
   }
 
@@ -320,11 +314,11 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const since = this.inventory.takeBack(entry, lease)
     const useMillis = now - since
     this.load.record(useMillis)
-    if (useMillis >= this.options.slowMillis) announceLongLease(this, entry, lease, useMillis)
+    if (useMillis >= this.options.slowMillis) announce.longLease(this, entry, lease, useMillis)
     const request = leaseAccess.request(lease)
     if (request !== undefined) this.room.ended(request)
     if (entry.inspected) this.#upkeep.returned(entry, lease, since)
-    if (this.events.topics.released.heard) announceReleased(this, entry, lease, useMillis, error)
+    if (this.events.topics.released.heard) announce.released(this, entry, lease, useMillis, error)
   }
 
   /** What becomes of a resource that lost a lease. */

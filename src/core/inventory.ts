@@ -8,7 +8,7 @@ import {
   CLOSED,
   CLOSING,
   CREATING,
-  entryStateName,
+  ENTRY_STATE_NAMES,
   IDLE,
   LEASED,
   MAINTAINING,
@@ -97,7 +97,7 @@ export class Inventory<T> {
     for (const { id, state, generation, startedAt, uses, leases } of this.#entries) {
       if (infos.length === limit) break
       const ageMillis = Math.max(0, now - startedAt)
-      infos.push({ resourceId: id, state: entryStateName(state), generation, ageMillis, uses, leases })
+      infos.push({ resourceId: id, state: ENTRY_STATE_NAMES[state], generation, ageMillis, uses, leases })
     }
     return infos
   }

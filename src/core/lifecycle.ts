@@ -18,7 +18,7 @@ export const ZOMBIE = 6
 
 export type EntryState = 0 | 1 | 2 | 3 | 4 | 5 | 6
 
-const ENTRY_STATE_NAMES = ['creating', 'idle', 'leased', 'maintaining', 'closing', 'closed', 'zombie'] as const
+export const ENTRY_STATE_NAMES = ['creating', 'idle', 'leased', 'maintaining', 'closing', 'closed', 'zombie'] as const
 
 const LEGAL_ENTRY_MOVES: Readonly<Record<EntryState, readonly EntryState[]>> = {
   [CREATING]: [IDLE, MAINTAINING, CLOSING, CLOSED, ZOMBIE],

@@ -1,0 +1,181 @@
+import { useEffect, useRef } from 'preact/hooks'
+import uPlot from 'uplot'
+import { SERIES, type History, type SeriesName } from '../../../src/dashboard/history.ts'
+import { clock, count, millis } from './format.ts'
+
+export interface Line {
+  readonly series: SeriesName
+  readonly label: string
+  /** A custom property of the style sheet, so that both themes have their own colour. */
+  readonly colour: string
+  readonly dashed?: boolean
+  /** Stands on the one before it, filled. */
+  readonly stacked?: boolean
+}
+
+interface ChartProps {
+  readonly title: string
+  readonly lines: readonly Line[]
+  readonly history: History
+  readonly windowMillis: number
+  readonly unit: 'count' | 'millis'
+  readonly height: number
+  /** Changes with every sample. */
+  readonly at: number
+  readonly theme: string
+  /** Without axes and legend. */
+  readonly small?: boolean
+}
+
+const INDEX = Object.fromEntries(SERIES.map((name, index) => [name, index])) as Record<SeriesName, number>
+
+/** Stacked lines become sums, drawn from the highest to the lowest so that each covers what is below it. */
+function dataOf(history: History, lines: readonly Line[], windowMillis: number): uPlot.AlignedData {
+  const { times, columns } = history.columns(windowMillis)
+  let below: readonly (number | null)[] | undefined
+  const drawn = lines.map(({ series, stacked }) => {
+    const column = columns[INDEX[series]] ?? []
+    if (stacked !== true) return column
+    const beneath = below
+    below = beneath === undefined ? column : column.map((value, row) => (value ?? 0) + (beneath[row] ?? 0))
+    return below
+  })
+  return [times.map((time) => time / 1_000), ...reordered(lines, drawn)] as unknown as uPlot.AlignedData
+}
+
+function reordered<T>(lines: readonly Line[], items: readonly T[]): T[] {
+  const stacked = items.filter((_, index) => lines[index]?.stacked === true)
+  return [...stacked.reverse(), ...items.filter((_, index) => lines[index]?.stacked !== true)]
+}
+
+function optionsOf({ lines, unit, height, small }: ChartProps, width: number, element: Element): uPlot.Options {
+  const style = getComputedStyle(element)
+  const colour = (name: string): string => style.getPropertyValue(name).trim()
+  const axis: uPlot.Axis = {
+    stroke: colour('--muted'),
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { show: false },
+    font: '11px system-ui, sans-serif',
+  }
+  return {
+    width,
+    height,
+    padding: small === true ? [4, 0, 0, 0] : [8, 8, 0, 0],
+    cursor: { show: small !== true, drag: { x: false, y: false }, points: { size: 5 } },
+    legend: { show: false },
+    scales: {
+      x: { time: true },
+      y: { range: (_, __, highest) => [0, Math.max(unit === 'count' ? 1 : 0.1, highest * 1.1)] },
+    },
+    axes: [
+      { ...axis, show: small !== true, space: 64, size: 26, values: (_, splits) => splits.map(hourAndMinute) },
+      {
+        ...axis,
+        show: small !== true,
+        size: 56,
+        values: (_, splits) => splits.map((value) => (unit === 'millis' ? millis(value) : count(value))),
+      },
+    ],
+    series: [
+      {},
+      ...reordered(lines, lines).map(({ label, colour: name, dashed, stacked }): uPlot.Series => ({
+        label,
+        stroke: colour(name),
+        width: stacked === true ? 0 : small === true ? 1.5 : 2,
+        points: { show: false },
+        ...(stacked === true ? { fill: colour(name) } : {}),
+        ...(dashed === true ? { dash: [4, 4] } : {}),
+      })),
+    ],
+  }
+}
+
+const hourAndMinute = (seconds: number): string => clock(seconds * 1_000).slice(0, 5)
+
+/** One chart over time. What it shows is also said in words, for those who do not see it. */
+export function Chart(props: ChartProps) {
+  const { title, lines, history, windowMillis, unit, height, at, theme, small } = props
+  const box = useRef<HTMLDivElement>(null)
+  const chart = useRef<uPlot | undefined>(undefined)
+  const visible = useRef(true)
+  const draw = (): void => {
+    if (visible.current) chart.current?.setData(dataOf(history, lines, windowMillis))
+  }
+
+  useEffect(() => {
+    const element = box.current
+    if (element === null) return
+    const plot = new uPlot(
+      optionsOf(props, element.clientWidth, element),
+      dataOf(history, lines, windowMillis),
+      element,
+    )
+    chart.current = plot
+    const resized = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }))
+    resized.observe(element)
+    // What is scrolled away is not drawn.
+    const seen = new IntersectionObserver(([entry]) => {
+      visible.current = entry?.isIntersecting ?? true
+      draw()
+    })
+    seen.observe(element)
+    return () => {
+      resized.disconnect()
+      seen.disconnect()
+      plot.destroy()
+      chart.current = undefined
+    }
+  }, [theme, height, history])
+
+  useEffect(draw, [at, windowMillis, history])
+
+  const { columns } = history.columns(0)
+  const says = lines.map(({ label, series }) => {
+    const value = columns[INDEX[series]]?.at(-1)
+    return `${label} ${unit === 'millis' ? millis(value) : count(value)}`
+  })
+  return (
+    <figure class={small === true ? 'chart small' : 'chart'}>
+      {small === true ? null : (
+        <figcaption>
+          <h3>{title}</h3>
+          <ul class="legend">
+            {lines.map((line, index) => (
+              <li key={line.series}>
+                <span
+                  class={line.dashed === true ? 'swatch dashed' : 'swatch'}
+                  ref={(swatch) => swatch?.style.setProperty('--swatch', `var(${line.colour})`)}
+                />
+                {says[index]}
+              </li>
+            ))}
+          </ul>
+        </figcaption>
+      )}
+      <div class="plot" ref={box} role="img" aria-label={`${title}: ${says.join(', ')}`} />
+    </figure>
+  )
+}
+
+export const CONNECTIONS: readonly Line[] = [
+  { series: 'used', label: 'used', colour: '--used', stacked: true },
+  { series: 'idle', label: 'idle', colour: '--idle', stacked: true },
+  { series: 'creating', label: 'creating', colour: '--creating', stacked: true },
+  { series: 'max', label: 'max', colour: '--bound', dashed: true },
+]
+export const WAITING: readonly Line[] = [{ series: 'waiting', label: 'waiting', colour: '--waiting' }]
+export const OLDEST: readonly Line[] = [{ series: 'oldestWaiterMillis', label: 'oldest waiter', colour: '--waiting' }]
+export const WAIT_TIMES: readonly Line[] = [
+  { series: 'waitP50', label: 'p50', colour: '--p50' },
+  { series: 'waitP95', label: 'p95', colour: '--p95' },
+  { series: 'waitP99', label: 'p99', colour: '--p99' },
+]
+export const USE_TIMES: readonly Line[] = [
+  { series: 'useP50', label: 'p50', colour: '--p50' },
+  { series: 'useP95', label: 'p95', colour: '--p95' },
+  { series: 'useP99', label: 'p99', colour: '--p99' },
+]
+export const RATES: readonly Line[] = [
+  { series: 'acquiresPerSecond', label: 'acquires a second', colour: '--used' },
+  { series: 'failuresPerSecond', label: 'failures a second', colour: '--waiting' },
+]

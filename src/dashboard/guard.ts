@@ -1,0 +1,54 @@
+import type { ResolvedDashboardOptions } from './options.ts'
+
+const HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+}
+
+/** An answer with the headers that every answer carries. */
+export function answer(
+  body: string | ReadableStream | null,
+  status: number,
+  headers: Record<string, string> = {},
+): Response {
+  return new Response(body, { status, headers: { ...HEADERS, ...headers } })
+}
+
+export const json = (value: unknown, status = 200): Response =>
+  answer(JSON.stringify(value), status, { 'content-type': 'application/json' })
+
+export const text = (message: string, status: number): Response =>
+  answer(`${message}\n`, status, { 'content-type': 'text/plain; charset=utf-8' })
+
+/** The name in a `Host` header, without its port. */
+function nameOf(host: string): string {
+  return host.toLowerCase().replace(/:\d+$/, '')
+}
+
+/** Why a request gets nothing, or undefined where it may go on. */
+export async function refusal(request: Request, options: ResolvedDashboardOptions): Promise<Response | undefined> {
+  const host = nameOf(request.headers.get('host') ?? new URL(request.url).host)
+  if (!options.hosts.has(host))
+    return text('This dashboard does not answer under that name; see its `hosts` option', 421)
+  // Whatever goes wrong while deciding is a no.
+  const authorized: unknown = await Promise.resolve()
+    .then(() => options.authorize(request))
+    .catch(() => false)
+  return authorized === true ? undefined : text('Not allowed', 403)
+}
+
+/**
+ * Whether a request to change something comes from the page itself: a header that only scripts of the same origin can
+ * set without the server's consent, and an origin, where one is told, that is ours.
+ */
+export function comesFromPage(request: Request, action: string): boolean {
+  const origin = request.headers.get('origin')
+  const host = request.headers.get('host') ?? new URL(request.url).host
+  if (origin !== null && (!URL.canParse(origin) || new URL(origin).host !== host)) return false
+  return request.headers.get('x-millpond-action') === action
+}

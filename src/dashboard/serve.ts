@@ -1,0 +1,46 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { toNodeHandler } from '../health/node-handler.ts'
+import { dashboard, type Watchable } from './dashboard.ts'
+import type { DashboardOptions } from './options.ts'
+
+export interface ServeOptions extends DashboardOptions {
+  /** 0: any that is free. @defaultValue 0 */
+  port?: number | undefined
+  /** The address to listen on. Others than the loopback ones need `hosts` and `authorize` too. @defaultValue '127.0.0.1' */
+  host?: string | undefined
+}
+
+export interface ServedDashboard {
+  /** Where the page is. */
+  readonly url: string
+  close(): Promise<void>
+}
+
+/**
+ * The dashboard on a server of its own. It keeps no process alive.
+ * @throws {OptionError} on a wrong option; rejects with Node's error where the port is taken
+ */
+export async function serveDashboard(
+  registry: Watchable,
+  { port = 0, host = '127.0.0.1', ...options }: ServeOptions = {},
+): Promise<ServedDashboard> {
+  const handler = dashboard(registry, options)
+  const server = createServer(toNodeHandler(handler)).unref()
+  server.on('connection', (socket) => socket.unref())
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  const { port: taken, family } = server.address() as AddressInfo
+  return {
+    url: `http://${family === 'IPv6' ? `[${host}]` : host}:${taken}/`,
+    async close() {
+      handler.close()
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })
+    },
+  }
+}

@@ -1,0 +1,51 @@
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { describe } from 'vitest'
+import { findProgram, tryStart } from '@millpond/rig'
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+const FOLDERS = [
+  '/usr/bin',
+  '/Applications/Chromium.app/Contents/MacOS',
+  '/Applications/Google Chrome.app/Contents/MacOS',
+]
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'Google Chrome', 'Chromium']
+
+function chromiumPath(): string {
+  const path = NAMES.map((name) => findProgram(name, FOLDERS)).find((found) => found !== undefined)
+  if (path === undefined) throw new Error('No Chromium is installed; run node scripts/install-servers.mjs')
+  return path
+}
+
+const executablePath = await tryStart('Chromium', () => Promise.resolve(chromiumPath()))
+
+/** `describe` for what needs a browser: skipped, loudly, where there is none. */
+export const describeBrowser = describe.skipIf(executablePath === undefined)
+
+export async function startBrowser(): Promise<Browser> {
+  return await chromium.launch({ args: FLAGS, ...(executablePath === undefined ? {} : { executablePath }) })
+}
+
+/** A page, and everything that it complained of. */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: Parameters<Browser['newPage']>[0] = {},
+): Promise<{ page: Page; complaints: string[] }> {
+  const page = await browser.newPage(options)
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+  await page.goto(url)
+  return { page, complaints }
+}
