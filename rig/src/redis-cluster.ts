@@ -47,10 +47,11 @@ export class RedisClusterServers implements AsyncDisposable {
     ]
     await target.ask('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', sourceId)
     await source.ask('CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', targetId)
+    const auth = source.password === undefined ? [] : ['AUTH', source.password]
     for (;;) {
       const keys = (await source.ask('CLUSTER', 'GETKEYSINSLOT', String(slot), '100')) as string[]
       if (keys.length === 0) break
-      await source.ask('MIGRATE', target.host, String(target.port), '', '0', '5000', 'KEYS', ...keys)
+      await source.ask('MIGRATE', target.host, String(target.port), '', '0', '5000', ...auth, 'KEYS', ...keys)
     }
     for (const server of [target, source, ...this.masters])
       await server.ask('CLUSTER', 'SETSLOT', String(slot), 'NODE', targetId)
@@ -64,6 +65,16 @@ export class RedisClusterServers implements AsyncDisposable {
         timeoutMillis: 30_000,
         everyMillis: 50,
       })
+    }
+  }
+
+  /** Until every node tells of every replica. */
+  async waitUntilKnown(): Promise<void> {
+    if (this.replicas.length === 0) return
+    for (const server of this.all) {
+      const known = async (): Promise<boolean> =>
+        ((await server.ask('CLUSTER', 'SLOTS')) as unknown[][]).every((range) => range.length > 3)
+      await waitFor(known, { what: 'the replicas are known', timeoutMillis: 30_000, everyMillis: 50 })
     }
   }
 
@@ -131,6 +142,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     const cluster = new RedisClusterServers(nodes.slice(0, count), nodes.slice(count), folder)
     await join(cluster.masters, cluster.replicas)
     await cluster.waitUntilOk()
+    await cluster.waitUntilKnown()
     return cluster
   } catch (error) {
     await Promise.all(nodes.map((node) => node.kill()))

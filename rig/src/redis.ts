@@ -95,7 +95,7 @@ export class RedisServer implements AsyncDisposable {
     return await askRedis(this, commands)
   }
 
-  /** The server's clients, the rig's own left out. */
+  /** The server's clients; those of the rig and other servers left out. */
   async clients(): Promise<RedisClientInfo[]> {
     const list = await this.askAll([
       ['CLIENT', 'SETNAME', 'millpond-rig'],
@@ -112,7 +112,7 @@ export class RedisServer implements AsyncDisposable {
         cmd: fields.get('cmd') ?? '',
         flags: fields.get('flags') ?? '',
       }))
-      .filter(({ name, flags }) => name !== 'millpond-rig' && !/[SM]/.test(flags))
+      .filter(({ name, flags, cmd }) => name !== 'millpond-rig' && !/[SM]/.test(flags) && cmd !== 'restore-asking')
   }
 
   /** Ends clients from the server's side; tells how many. */

@@ -65,6 +65,10 @@ export interface Dialect {
   inFlight(client: DriverClient): number | undefined
   /** A command of the adapter's own. */
   ask(client: DriverClient, ...command: string[]): Promise<unknown>
+  /** A round trip that proves the connection. */
+  prove(client: DriverClient): Promise<void>
+  /** Resolves once everything that was sent is answered. */
+  answered(client: DriverClient): Promise<void>
   /** Takes what has no answer off a connection that is about to be cut, to send it again. Empty where nothing may be. */
   takeUnanswered(client: DriverClient): readonly Unanswered[]
   /** Says goodbye after the last answer. */

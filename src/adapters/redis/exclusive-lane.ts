@@ -30,6 +30,11 @@ export class ExclusiveLane {
     this.pool = new Pool(new RedisFactory(dialect, 'exclusive', host), options)
   }
 
+  /** A command of the adapter's own over a connection that is leased. */
+  async ask(client: DriverClient, ...command: string[]): Promise<unknown> {
+    return await this.#dialect.ask(client, ...command)
+  }
+
   /** Runs one command of a face; again, where the driver would send it again after its connection was lost. */
   async run<R>(
     owner: FaceOwner,

@@ -43,7 +43,7 @@ export interface FaceHost {
 /** What no caller of a shared client may do, and where it belongs. */
 export function sessionError(pool: string, command: string): Error {
   return new Error(
-    `pool "${pool}": ${command.toUpperCase()} acts on one connection and what is sent on it before or after, and pool.client shares its connections; use \`pool.use((client) => …)\``,
+    `pool "${pool}": ${command.includes(' ') ? command : command.toUpperCase()} acts on one connection and what is sent on it before or after, and pool.client shares its connections; use \`pool.use((client) => …)\``,
   )
 }
 

@@ -122,7 +122,7 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
   }
 
   async validate(client: DriverClient): Promise<void> {
-    await this.#dialect.ask(client, 'PING')
+    await this.#dialect.prove(client)
   }
 
   needsReset(client: DriverClient): boolean {

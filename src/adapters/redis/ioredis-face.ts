@@ -2,7 +2,9 @@ import type { EventEmitter } from 'node:events'
 import type { DriverClient } from './driver.ts'
 import { emitLater, getter, makeFace, Owner, value } from './face.ts'
 import { sessionError, toCallback, type FaceHost, type Method } from './face-host.ts'
+import { firstKeyOfWords } from './first-key.ts'
 import type { IoredisClient, IoredisCommand, IoredisDialect } from './ioredis.ts'
+import type { IoredisCluster } from './ioredis-cluster.ts'
 import { commandName, isRoutedByArguments, routeOf } from './routes.ts'
 
 /** A pipeline of ioredis, as far as it is steered. */
@@ -25,8 +27,10 @@ const MESSAGES = ['message', 'messageBuffer', 'pmessage', 'pmessageBuffer', 'sme
 
 export interface IoredisFaceOptions {
   readonly host: FaceHost
-  readonly dialect: IoredisDialect
-  readonly template: IoredisClient
+  readonly dialect: Pick<IoredisDialect, 'closedPhrase' | 'homeDb' | 'defineCommand' | 'quit'>
+  readonly template: IoredisClient | IoredisCluster
+  /** In a cluster: the client that is shared, once there is one. */
+  readonly cluster?: (() => IoredisCluster | undefined) | undefined
   /** A duplicate ends for itself; the pool's own face ends the pool. */
   readonly isDuplicate: boolean
   /** Options of a duplicate that needs other connections: a pool of its own. */
@@ -48,9 +52,12 @@ const HARMLESS = new Set([
   'enableReadyCheck',
 ])
 
-/** What stands for a `Redis` of ioredis: its commands, each on the lane where it belongs. */
+/** Methods of a cluster that tell about its nodes: they are asked of the client that is shared. */
+const ABOUT_NODES = new Set(['nodes', 'refreshSlotsCache', 'delayUntilReady'])
+
+/** What stands for a `Redis` or a `Cluster` of ioredis: its commands, each on the lane where it belongs. */
 export function ioredisFace(options: IoredisFaceOptions): DriverClient {
-  const { host, dialect, template, isDuplicate, events } = options
+  const { host, dialect, template, isDuplicate, events, cluster } = options
   const owner = new Owner()
   let subscriber: Promise<DriverClient> | undefined
 
@@ -71,7 +78,10 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
       case 'shared':
         return toCallback(host.queued(send), callback)
       case 'exclusive':
-        return toCallback(host.exclusive(owner, send, { label: canonical, again: true }), callback)
+        return toCallback(
+          host.exclusive(owner, send, { label: canonical, again: true, key: keyOf(canonical, routedBy) }),
+          callback,
+        )
       case 'subscriber':
         return toCallback(listen().then(send), callback)
       case 'session': {
@@ -80,6 +90,11 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
         return toCallback(Promise.reject(sessionError(host.name, canonical)), callback)
       }
     }
+  }
+
+  /** The key that tells the node. */
+  function keyOf(name: string, words: readonly unknown[]): unknown {
+    return cluster === undefined ? undefined : firstKeyOfWords(name, words)
   }
 
   /** The connection that this face listens on. */
@@ -124,6 +139,11 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
       const [callback] = args
       if (owner.ended) return toCallback(Promise.reject(closed()), callback)
       const needsOwn = needsOwnConnection(this._queue, isMulti)
+      if (needsOwn && cluster !== undefined)
+        return toCallback(
+          Promise.reject(sessionError(host.name, 'a pipeline that blocks or changes its connection')),
+          callback,
+        )
       const client = needsOwn ? undefined : host.pick()
       if (client !== undefined) {
         this.redis = client
@@ -163,9 +183,13 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
       quit: value((callback?: unknown) => toCallback(end(true), callback)),
       disconnect: value(() => void end(false)),
       end: value(() => void end(false)),
-      duplicate: value((override: object = {}) =>
-        Object.keys(override).every((option) => HARMLESS.has(option)) ? options.duplicate() : options.spawn(override),
-      ),
+      duplicate: value((...args: unknown[]) => {
+        const override = overrideOf(args, cluster !== undefined)
+        return Object.keys(override).every((option) => HARMLESS.has(option))
+          ? options.duplicate()
+          : options.spawn(override)
+      }),
+      ...(cluster === undefined ? {} : { slots: getter(() => cluster()?.slots ?? []) }),
       pipeline: value((commands?: unknown) =>
         pipeline(() => (template as unknown as Record<string, Method>)['pipeline']?.call(template, commands), false),
       ),
@@ -195,11 +219,23 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
       if (typeof found !== 'function') return found
       const method = found as Method
       if (ON_FACE.test(name)) return (...args: unknown[]) => method.apply(face, args)
+      if (cluster !== undefined && ABOUT_NODES.has(name))
+        return (...args: unknown[]) => {
+          const from = cluster() ?? template
+          return (from as unknown as Record<string, Method>)[name]?.apply(from, args)
+        }
       if (LOCAL.has(name) || name.startsWith('_')) return method.bind(template)
       return RAW.has(name) ? raw(name) : command(name)
     },
   })
   return face
+}
+
+/** What a duplicate has otherwise: `Redis` takes options, `Cluster` its nodes before them. */
+function overrideOf([first, second]: unknown[], isCluster: boolean): object {
+  if (!isCluster) return (first as object | undefined) ?? {}
+  const hasNodes = Array.isArray(first) && first.length > 0
+  return { ...(second as object | undefined), ...(hasNodes ? { nodes: first as unknown[] } : {}) }
 }
 
 /** Whether a pipeline changes the connection that it goes over, or holds it up. `multi()` adds its EXEC at the end. */

@@ -37,9 +37,19 @@ export interface IoredisClient extends DriverClient {
   sunsubscribe?(): Promise<unknown>
   sendCommand(command: IoredisCommand, stream?: unknown, node?: unknown): unknown
   defineCommand(name: string, definition: object): void
+  duplicate(overrides: object): IoredisClient
 }
 
 export type IoredisClass = new (...args: unknown[]) => IoredisClient
+
+/** Makes a client that differs in these options from what the user asked for. */
+export type MakeIoredis = (overrides: Record<string, unknown>) => IoredisClient
+
+/** How the class makes clients with the user's options, a URL among them. */
+export function ioredisMaker(Redis: IoredisClass, { url, ...options }: Readonly<Record<string, unknown>>): MakeIoredis {
+  if (typeof url !== 'string') return (overrides) => new Redis({ ...options, ...overrides })
+  return (overrides) => new Redis(url, { ...options, ...overrides })
+}
 
 type RetryStrategy = (times: number) => number | null | undefined
 type ReconnectOnError = (error: Error) => boolean | 1 | 2
@@ -51,29 +61,19 @@ export class IoredisDialect implements Dialect {
   readonly homeDb: number
   readonly maxRetries: number
   readonly resends: boolean
-  readonly #Redis: IoredisClass
-  readonly #options: Record<string, unknown>
-  readonly #url: string | undefined
+  readonly #make: MakeIoredis
   /** Commands of one's own, for every connection to come. */
   readonly #scripts = new Map<string, object>()
   readonly #losses = new WeakMap<IoredisCommand, number>()
 
-  constructor(Redis: IoredisClass, options: Readonly<Record<string, unknown>>) {
-    this.#Redis = Redis
-    this.#url = typeof options['url'] === 'string' ? options['url'] : undefined
-    this.#options = { ...options }
-    delete this.#options['url']
+  constructor(make: MakeIoredis) {
+    this.#make = make
     this.template = this.#make({ lazyConnect: true })
     // Filled in by ioredis: its own defaults, and what a URL says.
     const { db, maxRetriesPerRequest, autoResendUnfulfilledCommands } = this.template.options
     this.homeDb = typeof db === 'number' ? db : 0
     this.maxRetries = typeof maxRetriesPerRequest === 'number' ? maxRetriesPerRequest : Infinity
     this.resends = autoResendUnfulfilledCommands !== false
-  }
-
-  #make(overrides: Record<string, unknown>): IoredisClient {
-    const options = { ...this.#options, ...overrides }
-    return this.#url === undefined ? new this.#Redis(options) : new this.#Redis(this.#url, options)
   }
 
   /** Defines a command on every connection that is opened from now on. */
@@ -151,7 +151,7 @@ export class IoredisDialect implements Dialect {
 
   #onErrorReply(error: Error, client: IoredisClient, host: ConnectionHost): boolean | 1 | 2 {
     if (isReadOnly(error)) host.readOnly(client)
-    const decide = this.#options['reconnectOnError']
+    const decide = this.template.options['reconnectOnError']
     return typeof decide === 'function' ? (decide as ReconnectOnError)(error) : false
   }
 
@@ -197,6 +197,15 @@ export class IoredisDialect implements Dialect {
     return await (client as IoredisClient).call(command, ...args)
   }
 
+  async prove(client: DriverClient): Promise<void> {
+    await this.ask(client, 'PING')
+  }
+
+  /** Answers come in the order of the commands: behind a command of our own nothing is outstanding. */
+  async answered(client: DriverClient): Promise<void> {
+    await this.ask(client, 'PING')
+  }
+
   async quit(client: DriverClient): Promise<void> {
     const { status } = client as IoredisClient
     if (status === 'end') return
@@ -224,7 +233,7 @@ export class IoredisDialect implements Dialect {
   tap(client: DriverClient, note: CommandTap): void {
     const ioredis = client as IoredisClient
     // The prototype's method as it is at the time of the call: instrumentation may have wrapped it.
-    const { prototype } = this.#Redis as { readonly prototype: IoredisClient }
+    const prototype = Object.getPrototypeOf(ioredis) as IoredisClient
     ioredis.sendCommand = function (this: IoredisClient, command, stream, node) {
       const answered = note(command.name, command.args, command.promise)
       if (answered !== undefined) void command.promise.then(answered, answered)

@@ -2,8 +2,10 @@ import type { EventEmitter } from 'node:events'
 import type { DriverClient } from './driver.ts'
 import { emitLater, getter, makeFace, Owner, value } from './face.ts'
 import { sessionError, type FaceHost, type Method } from './face-host.ts'
-import type { NodeRedisClient, NodeRedisCommand, NodeRedisDialect } from './node-redis.ts'
-import { commandName, isRoutedByArguments, routeOf } from './routes.ts'
+import { firstKeyOfMethod } from './first-key.ts'
+import type { NodeRedisCluster, NodeRedisClusterDialect } from './node-redis-cluster.ts'
+import { NodeRedisDialect, type NodeRedisClient, type NodeRedisCommand } from './node-redis.ts'
+import { commandName, isRoutedByArguments, routeOf, type Route } from './routes.ts'
 
 /** They give a view of the client with options of its own. */
 const VIEWS = new Set(['withCommandOptions', 'withTypeMapping', 'withAbortSignal', 'asap'])
@@ -18,22 +20,29 @@ const UNSUPPORTED = new Set(['legacy'])
 
 export interface NodeRedisFaceOptions {
   readonly host: FaceHost
-  readonly dialect: NodeRedisDialect
+  readonly dialect: NodeRedisDialect | NodeRedisClusterDialect
+  /** In a cluster: the client that is shared, once there is one. */
+  readonly cluster?: (() => NodeRedisCluster | undefined) | undefined
   readonly isDuplicate: boolean
   spawn(options: object): DriverClient
   duplicate(): DriverClient
   readonly events: EventEmitter
 }
 
+/** Methods of a cluster that tell about its nodes: they are asked of the client that is shared. */
+const ABOUT_NODES = new Set([
+  'nodeClient', 'getRandomNode', 'getSlotRandomNode', 'getNodeClientForKey', 'getMasters', 'getSlotMaster',
+]) // prettier-ignore
+
 /** What one view of the face adds to a connection: type mappings, an abort signal. */
 interface View {
-  readonly template: NodeRedisClient
-  of(client: NodeRedisClient): NodeRedisClient
+  readonly template: DriverClient
+  of(client: DriverClient): DriverClient
 }
 
-/** What stands for a client of node-redis: its commands, each on the lane where it belongs. */
+/** What stands for a client, or a cluster client, of node-redis: its commands, each on the lane where it belongs. */
 export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
-  const { host, dialect, isDuplicate, events } = options
+  const { host, dialect, isDuplicate, events, cluster } = options
   const owner = new Owner()
   let subscriber: Promise<DriverClient> | undefined
 
@@ -59,21 +68,22 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
     if (!isDuplicate) await host.close(graceful)
   }
 
-  type Call = (client: NodeRedisClient) => unknown
+  type Call = (client: DriverClient, lane: Route) => unknown
 
   /** Runs on the lane of this command. */
-  async function run(name: string, args: readonly unknown[], view: View, call: Call): Promise<unknown> {
+  async function run(name: string, args: readonly unknown[], view: View, call: Call, key?: unknown): Promise<unknown> {
     if (owner.ended) throw closed()
     const canonical = commandName(name)
     const { abortSignal: signal } = {
       ...(view.template as { readonly _commandOptions?: { readonly abortSignal?: AbortSignal } })._commandOptions,
     }
-    const send = (client: DriverClient): unknown => call(view.of(client as NodeRedisClient))
-    switch (routeOf(canonical, args)) {
+    const lane = routeOf(canonical, args)
+    const send = (client: DriverClient): unknown => call(view.of(client), lane)
+    switch (lane) {
       case 'shared':
         return await host.queued((client) => noted(client, send(client)), { signal })
       case 'exclusive':
-        return await host.exclusive(owner, send, { label: canonical, again: false, signal })
+        return await host.exclusive(owner, send, { label: canonical, again: false, signal, key })
       case 'subscriber':
         return await send(await listen())
       case 'session':
@@ -88,28 +98,50 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
     return answer
   }
 
-  function caller(name: string, view: View, callOn: (client: NodeRedisClient, args: unknown[]) => unknown): Method {
+  function caller(name: string, view: View, callOn: (client: DriverClient, args: unknown[]) => unknown): Method {
     const canonical = commandName(name)
     if (isRoutedByArguments(canonical) || routeOf(canonical) !== 'shared')
-      return (...args) => run(name, args, view, (client) => callOn(client, args))
+      return (...args) => {
+        const key = cluster === undefined ? undefined : firstKeyOfMethod(canonical, args)
+        return run(name, args, view, (client) => callOn(client, args), key)
+      }
     return (...args) => {
       const client = owner.ended ? undefined : host.pick()
       if (client === undefined) return run(name, args, view, (other) => callOn(other, args))
-      return noted(client, callOn(view.of(client as NodeRedisClient), args))
+      return noted(client, callOn(view.of(client), args))
     }
   }
 
-  function multi(view: View): object {
-    return dialect.multi(view.template, async (how, [commands, ...rest]) => {
-      const send: Call = (client) => client[how](commands, ...rest)
-      const own = needsOwnConnection(commands, how === '_executeMulti')
-      const client = own || owner.ended ? undefined : host.pick()
-      if (client !== undefined) return await noted(client, send(view.of(client as NodeRedisClient)))
-      if (!own) return await run('multi', [], view, send)
-      return await host.exclusive(owner, (other) => send(view.of(other as NodeRedisClient)), {
+  /** A batch goes over the shared connection, unless it changes it or holds it up. */
+  async function batch(
+    commands: readonly NodeRedisCommand[],
+    isMulti: boolean,
+    view: View,
+    send: Call,
+    key?: unknown,
+  ): Promise<unknown> {
+    if (needsOwnConnection(commands, isMulti) && !owner.ended)
+      return await host.exclusive(owner, (client) => send(view.of(client), 'exclusive'), {
         label: 'multi',
         again: false,
+        key,
       })
+    const client = owner.ended ? undefined : host.pick()
+    if (client === undefined) return await run('multi', [], view, send)
+    return await noted(client, send(view.of(client), 'shared'))
+  }
+
+  function multi(view: View, routing: unknown): object {
+    if (dialect instanceof NodeRedisDialect)
+      return dialect.multi(view.template as NodeRedisClient, (how, [commands, ...rest]) =>
+        batch(commands, how === '_executeMulti', view, (client) => (client as NodeRedisClient)[how](commands, ...rest)),
+      )
+    return dialect.multi(view.template as NodeRedisCluster, routing, (how, firstKey, isReadonly, commands) => {
+      const send: Call = (client, lane) =>
+        lane === 'exclusive'
+          ? (client as NodeRedisClient)[how === 'multi' ? '_executeMulti' : '_executePipeline'](commands)
+          : dialect.sendBatch(client as NodeRedisCluster, how)(firstKey, isReadonly, commands)
+      return batch(commands, how === 'multi', view, send, firstKey)
     })
   }
 
@@ -134,10 +166,29 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
   }
 
   function rawCommand(view: View): Method {
-    return (args, sent) =>
-      run(String((args as unknown[])[0]), (args as unknown[]).slice(1), view, (client) =>
-        client.sendCommand(args as unknown[], sent),
-      )
+    if (cluster === undefined)
+      return (args, sent) =>
+        run(String((args as unknown[])[0]), (args as unknown[]).slice(1), view, (client) =>
+          (client as NodeRedisClient).sendCommand(args as unknown[], sent),
+        )
+    return (firstKey, isReadonly, args, sent) => {
+      const words = args as unknown[]
+      const send: Call = (client, lane) =>
+        lane === 'exclusive'
+          ? (client as NodeRedisClient).sendCommand(words, sent)
+          : (client as NodeRedisCluster).sendCommand(firstKey, isReadonly as boolean, words, sent)
+      return run(String(words[0]), words.slice(1), view, send, firstKey)
+    }
+  }
+
+  /** What a cluster tells of itself. */
+  function aboutNodes(): Record<string, PropertyDescriptor> {
+    if (cluster === undefined) return {}
+    const names = ['masters', 'replicas', 'slots', 'nodeByAddress', 'pubSubNode'] as const
+    const source = (): NodeRedisCluster => cluster() ?? (dialect.template as NodeRedisCluster)
+    return Object.fromEntries(
+      names.map((name) => [name, getter(() => (source() as unknown as Record<string, unknown>)[name])]),
+    )
   }
 
   function faceOf(view: View): DriverClient {
@@ -157,9 +208,10 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
         duplicate: value((override: object = {}) =>
           Object.keys(override).length === 0 ? options.duplicate() : options.spawn(override),
         ),
-        multi: value(() => multi(view)),
-        MULTI: value(() => multi(view)),
+        multi: value((routing: unknown) => multi(view, routing)),
+        MULTI: value((routing: unknown) => multi(view, routing)),
         sendCommand: value(rawCommand(view)),
+        ...aboutNodes(),
       },
       make(_face, name, found) {
         if (VIEWS.has(name)) return (...args: unknown[]) => faceOf(viewOf(view, name, args))
@@ -168,6 +220,11 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
         if (typeof found !== 'function') return found
         const method = found as Method
         if (UNSUPPORTED.has(name)) throw new Error(`pool "${host.name}": \`${name}()\` needs a client of its own`)
+        if (cluster !== undefined && ABOUT_NODES.has(name))
+          return (...args: unknown[]) => {
+            const from = cluster() ?? dialect.template
+            return (from as unknown as Record<string, Method>)[name]?.apply(from, args)
+          }
         if (ON_FACE.test(name)) return (...args: unknown[]) => method.apply(face, args)
         if (LOCAL.has(name) || name.startsWith('_')) return method.bind(view.template)
         return caller(name, view, (client, args) =>
@@ -183,9 +240,9 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
 
 /** The same options on every connection, made once for each. */
 function viewOf(from: View, method: string, args: unknown[]): View {
-  const derive = (client: NodeRedisClient): NodeRedisClient =>
-    (client as unknown as Record<string, Method>)[method]?.apply(client, args) as NodeRedisClient
-  const made = new WeakMap<NodeRedisClient, NodeRedisClient>()
+  const derive = (client: DriverClient): DriverClient =>
+    (client as unknown as Record<string, Method>)[method]?.apply(client, args) as DriverClient
+  const made = new WeakMap<DriverClient, DriverClient>()
   return {
     template: derive(from.template),
     of(client) {

@@ -114,6 +114,15 @@ export class NodeRedisDialect implements Dialect {
     return []
   }
 
+  async prove(client: DriverClient): Promise<void> {
+    await this.ask(client, 'PING')
+  }
+
+  /** Answers come in the order of the commands: behind a command of our own nothing is outstanding. */
+  async answered(client: DriverClient): Promise<void> {
+    await this.ask(client, 'PING')
+  }
+
   async quit(client: DriverClient): Promise<void> {
     if ((client as NodeRedisClient).isOpen) await (client as NodeRedisClient).close()
   }

@@ -5,7 +5,7 @@ import type { DriverClient } from './driver.ts'
 import { ExclusiveLane } from './exclusive-lane.ts'
 import type { ExclusiveOptions, FaceOwner } from './face-host.ts'
 import { ioredisFace } from './ioredis-face.ts'
-import { IoredisDialect, type IoredisClass } from './ioredis.ts'
+import { IoredisDialect, ioredisMaker, type IoredisClass } from './ioredis.ts'
 import { LanedPool, type FaceBasics, type SharedLaneStats } from './laned-pool.ts'
 import { nodeRedisFace } from './node-redis-face.ts'
 import { NodeRedisDialect, type CreateClient } from './node-redis.ts'
@@ -46,7 +46,7 @@ export class RedisPool<C> extends LanedPool<C> {
     const options = resolveRedisOptions(driverName, given)
     const dialect =
       driverName === 'ioredis'
-        ? new IoredisDialect(driver as IoredisClass, options.client)
+        ? new IoredisDialect(ioredisMaker(driver as IoredisClass, options.client))
         : new NodeRedisDialect(driver as CreateClient, options.client)
     super(dialect, options)
     this.#dialect = dialect
@@ -111,7 +111,7 @@ export type IoredisDriver<C> = new (...args: never[]) => C
 export type NodeRedisDriver<C, O> = (options?: O) => C
 
 /** The options of a client, as its own `options` are typed. */
-type OptionsOf<C> = C extends { options: infer O } ? Partial<O> & { url?: string } : object
+export type OptionsOf<C> = C extends { options: infer O } ? Partial<O> & { url?: string } : object
 
 /**
  * Connections to Redis in lanes: `redisPool(Redis, { host, maxRetriesPerRequest: 3 })` with ioredis,
@@ -138,7 +138,7 @@ function driverOf(driver: unknown): 'ioredis' | 'node-redis' {
       readonly prototype?: { readonly sendCommand?: unknown; readonly nodes?: unknown }
     }
     if (prototype?.nodes !== undefined)
-      throw new OptionError('redis', 'driver', 'A Cluster belongs to `redisClusterPool(Cluster, nodes, options)`')
+      throw new OptionError('redis', 'driver', 'A Cluster belongs to `redisClusterPool(Cluster, options)`')
     return prototype?.sendCommand === undefined ? 'node-redis' : 'ioredis'
   }
   throw new OptionError(

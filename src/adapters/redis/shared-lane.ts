@@ -68,8 +68,9 @@ export class SharedLane {
         host.gone(client)
       },
       waits: (client) => {
-        this.#live.splice(this.#live.indexOf(client), 1)
-        this.#setWaits(true)
+        const index = this.#live.indexOf(client)
+        if (index >= 0) this.#live.splice(index, 1)
+        this.#setWaits(this.#live.length === 0)
         host.gone(client)
       },
       unanswered: (commands) => this.#resend(commands),
@@ -134,12 +135,12 @@ export class SharedLane {
     throw new Error("Stream isn't writeable and enableOfflineQueue options is false")
   }
 
-  /** Answers come in the order of the commands: behind a PING of our own nothing is outstanding. */
+  /** Resolves once everything that was sent is answered, or the time is over. */
   async answered(timeoutMillis: number): Promise<void> {
     if (this.#live.length === 0) return
     let timer: NodeJS.Timeout | undefined
     await Promise.race([
-      Promise.allSettled(this.#live.map((client) => this.#dialect.ask(client, 'PING'))),
+      Promise.allSettled(this.#live.map((client) => this.#dialect.answered(client))),
       new Promise((resolve) => {
         timer = setTimeout(resolve, timeoutMillis)
       }),
