@@ -18,6 +18,8 @@ const BY_MESSAGE: readonly (readonly [RegExp, FailureClass])[] = [
   [/^connection is closed|^socket closed unexpectedly|^the client is closed|^disconnects client/i, 'disconnect'],
   [/^socket timeout|^connection timeout|^command timed out/i, 'timeout'],
   [/^all sentinels are unreachable/i, 'disconnect'],
+  [/^the sentinels name /, 'timeout'],
+  [/^no sentinel knows/i, 'config'],
 ]
 
 /** Node's codes of sockets, name resolution and TLS. */

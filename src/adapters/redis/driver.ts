@@ -44,6 +44,11 @@ export interface Opening {
   readonly ready: Promise<void>
 }
 
+export interface Place {
+  readonly host: string
+  readonly port: number
+}
+
 /** One driver's ways. */
 export interface Dialect {
   readonly driver: 'ioredis' | 'node-redis'
@@ -57,8 +62,10 @@ export interface Dialect {
   readonly resends: boolean
   /** A client that is never connected: names, types and options are read from it. */
   readonly template: DriverClient
+  /** Finds where to connect, where that is not in the options: asks sentinels. */
+  locate?(signal: AbortSignal): Promise<Place | undefined>
   /** Begins to connect. */
-  open(lane: LaneName, host: ConnectionHost): Opening
+  open(lane: LaneName, host: ConnectionHost, place?: Place): Opening
   /** Whether the client takes commands now. */
   isReady(client: DriverClient): boolean
   /** Commands without an answer, or undefined where the driver does not tell. */

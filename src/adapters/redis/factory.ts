@@ -1,6 +1,6 @@
 import type { CreateContext, DestroyReason, FailureClass, ResourceFactory } from '../../core/factory.ts'
 import { classifyRedis } from './classify.ts'
-import type { Dialect, DriverClient, LaneName, Unanswered } from './driver.ts'
+import type { ConnectionHost, Dialect, DriverClient, LaneName, Place, Unanswered } from './driver.ts'
 import { Session } from './session.ts'
 
 /** Whom the factory tells what happens to connections. */
@@ -46,7 +46,8 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
 
   async create(context: CreateContext): Promise<DriverClient> {
     const dialect = this.#dialect
-    const { client, ready } = dialect.open(this.#lane, {
+    const place = await this.#locate(context)
+    const host: ConnectionHost = {
       closed: (closed, error, unanswered) => this.#closed(closed, error, unanswered, context),
       readOnly: (refused) => this.#host.readOnly?.(refused),
       waits: (waiting) => {
@@ -55,7 +56,8 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
       back: (again) => {
         if (!this.#untold.has(again)) this.#host.opened?.(again)
       },
-    })
+    }
+    const { client, ready } = dialect.open(this.#lane, host, place)
     this.#untold.add(client)
     const giveUp = (): void => dialect.cut(client)
     context.signal.addEventListener('abort', giveUp, { once: true })
@@ -72,6 +74,15 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
     this.#untold.delete(client)
     this.#host.opened?.(client)
     return client
+  }
+
+  async #locate({ signal }: CreateContext): Promise<Place | undefined> {
+    try {
+      return await this.#dialect.locate?.(signal)
+    } catch (error) {
+      if (!signal.aborted) this.#host.failed?.(error)
+      throw error
+    }
   }
 
   #watchSession(client: DriverClient): void {

@@ -1,4 +1,14 @@
-import type { CommandTap, ConnectionHost, LaneName, Dialect, DriverClient, Opening, Unanswered } from './driver.ts'
+import type {
+  CommandTap,
+  ConnectionHost,
+  LaneName,
+  Dialect,
+  DriverClient,
+  Opening,
+  Place,
+  Unanswered,
+} from './driver.ts'
+import { Sentinels } from './node-redis-sentinel.ts'
 
 /** A command in a MULTI of node-redis. */
 export interface NodeRedisCommand {
@@ -44,9 +54,17 @@ export class NodeRedisDialect implements Dialect {
   readonly #createClient: CreateClient
   readonly #options: Readonly<Record<string, unknown>>
 
+  readonly #sentinels: Sentinels | undefined
+
   constructor(createClient: CreateClient, options: Readonly<Record<string, unknown>>) {
+    const { sentinelRootNodes, sentinelClientOptions, name, ...rest } = options
     this.#createClient = createClient
-    this.#options = options
+    // Behind sentinels `name` is that of the master; elsewhere the driver gives it to the connection.
+    this.#options = sentinelRootNodes === undefined ? options : rest
+    if (sentinelRootNodes !== undefined) {
+      const nodes = sentinelRootNodes as readonly Place[]
+      this.#sentinels = new Sentinels(createClient, String(name), nodes, sentinelClientOptions as object | undefined)
+    }
     this.template = this.#make({ reconnectStrategy: false })
     this.template.on('error', () => undefined)
     try {
@@ -65,10 +83,15 @@ export class NodeRedisDialect implements Dialect {
     return this.#createClient({ ...rest, socket: { ...(given as object | undefined), ...socket } } as never)
   }
 
-  open(lane: LaneName, host: ConnectionHost): Opening {
+  async locate(signal: AbortSignal): Promise<Place | undefined> {
+    return await this.#sentinels?.master(signal)
+  }
+
+  open(lane: LaneName, host: ConnectionHost, place?: Place): Opening {
     let isReady = false
     let isOver = false
     const client = this.#make({
+      ...place,
       reconnectStrategy: (retries: number, cause: Error) =>
         lane === 'subscriber' && isReady ? this.#retryMillis(retries, cause) : false,
     })
@@ -79,16 +102,23 @@ export class NodeRedisDialect implements Dialect {
     }
     client.on('error', over)
     client.on('end', () => over())
-    const ready = this.#connect(client).then(() => {
+    const ready = this.#connect(client, place).then(() => {
       isReady = true
     })
     return { client, ready }
   }
 
   /** With RESP2 it sends nothing whose failure it heeds: a server that ends the connection at once goes unnoticed. */
-  async #connect(client: NodeRedisClient): Promise<void> {
+  async #connect(client: NodeRedisClient, place: Place | undefined): Promise<void> {
     await client.connect()
-    await client.sendCommand(['PING'])
+    if (place === undefined) {
+      await client.sendCommand(['PING'])
+      return
+    }
+    // In the midst of a failover sentinels still name the old master, or a replica that is not yet promoted.
+    const role = await client.sendCommand(['ROLE'])
+    if (!Array.isArray(role) || String(role[0]) !== 'master')
+      throw new Error(`the sentinels name ${place.host}:${place.port} as master, which is a replica`)
   }
 
   #retryMillis(retries: number, cause: Error): number | false | Error {

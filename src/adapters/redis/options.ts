@@ -16,6 +16,13 @@ export interface RedisFaceOptions extends Omit<PoolOptions<DriverClient>, (typeo
   max?: number | undefined
   /** The most connections of the subscriber lane. @defaultValue 10 */
   maxSubscribers?: number | undefined
+  /**
+   * node-redis only: sentinels that know where the master `name` is; every connection is opened there. With ioredis,
+   * its own `sentinels` and `name`.
+   */
+  sentinelRootNodes?: readonly { readonly host: string; readonly port: number }[] | undefined
+  /** node-redis only: options of the connections to the sentinels, as its `createSentinel` has them. */
+  sentinelClientOptions?: object | undefined
   /** How long a command waits for a connection. @defaultValue 30_000; node-redis 5_000; ioredis with `maxRetriesPerRequest: null` Infinity */
   acquireTimeoutMillis?: number | undefined
   /** @defaultValue 300_000 */
@@ -35,7 +42,7 @@ const DRIVER_OPTIONS = new Set([
   'url', 'host', 'port', 'path', 'family', 'keepAlive', 'noDelay', 'name', 'role', 'db', 'password', 'username', 'tls',
   'connectTimeout', 'commandTimeout', 'socketTimeout', 'sentinels', 'sentinelMaxConnections', 'maxLoadingRetryTime',
   'maxRetriesPerRequest', 'protocol', 'scripts', 'database', 'socket', 'modules', 'functions', 'RESP',
-  'nodes', 'rootNodes', 'defaults', 'slotsRefreshTimeout', 'maxRedirections', 'maxCommandRedirections',
+  'nodes', 'rootNodes', 'sentinelRootNodes', 'sentinelClientOptions', 'defaults', 'slotsRefreshTimeout', 'maxRedirections', 'maxCommandRedirections',
 ]) // prettier-ignore
 
 export interface ResolvedRedisOptions {
