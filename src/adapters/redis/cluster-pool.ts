@@ -4,10 +4,10 @@ import type { AcquireOptions, Pool } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import type { ClusterNode } from './cluster-dialect.ts'
 import type { DriverClient } from './driver.ts'
-import type { ExclusiveOptions, FaceOwner } from './face-host.ts'
+import type { ExclusiveOptions, FaceBasics, FaceOwner } from './face-host.ts'
 import { ioredisFace } from './ioredis-face.ts'
 import { IoredisClusterDialect, type IoredisCluster, type IoredisClusterClass } from './ioredis-cluster.ts'
-import { LanedPool, type FaceBasics, type SharedLaneStats } from './laned-pool.ts'
+import { LanedPool, type SharedLaneStats } from './laned-pool.ts'
 import { NodeLanes } from './node-lanes.ts'
 import { nodeRedisFace } from './node-redis-face.ts'
 import { NodeRedisClusterDialect, type CreateCluster, type NodeRedisCluster } from './node-redis-cluster.ts'
@@ -189,11 +189,11 @@ export type ClusterStartupNode =
  *
  * @throws {OptionError} on a wrong value, a misspelt option, no node, or what is neither driver
  */
-export function redisClusterPool<C extends object>(
-  driver: IoredisDriver<C>,
-  options: OptionsOf<C> & RedisFaceOptions & { readonly nodes: readonly ClusterStartupNode[] },
-): RedisClusterPool<C, NodeOf<C>>
-export function redisClusterPool<C extends object, const O>(
+export function redisClusterPool<D extends IoredisDriver<object>>(
+  driver: D,
+  options: OptionsOf<InstanceType<D>> & RedisFaceOptions & { readonly nodes: readonly ClusterStartupNode[] },
+): RedisClusterPool<InstanceType<D>, NodeOf<InstanceType<D>>>
+export function redisClusterPool<C extends object, O>(
   driver: (options: O) => C,
   options: O & RedisFaceOptions,
 ): RedisClusterPool<C, NodeOf<C>>

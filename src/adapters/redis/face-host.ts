@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { AcquireOptions } from '../../core/pool.ts'
 import type { DriverClient } from './driver.ts'
 
@@ -17,13 +18,31 @@ export interface FaceOwner {
   readonly signal: AbortSignal
 }
 
+/** What a face is made of, besides its driver's own parts. */
+export interface FaceBasics {
+  readonly host: FaceHost
+  /** A duplicate ends for itself; the pool's own face ends the pool. */
+  readonly isDuplicate: boolean
+  /** Hears of the pool's events. */
+  readonly events: EventEmitter
+  /** The face has ended: it hears no more. */
+  forget(): void
+  /** Another face of the same pool. */
+  duplicate(): DriverClient
+  /** A face with options of its own, which needs other connections: those of a pool of its own. */
+  spawn(override: object): DriverClient
+}
+
 /** What a face asks of its pool. */
 export interface FaceHost {
   readonly name: string
   /** A shared connection that takes commands at this instant. */
   pick(): DriverClient | undefined
   /** Runs a command on the shared lane once a connection takes it. */
-  queued<R>(run: (client: DriverClient) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R>
+  queued<R>(
+    run: (client: DriverClient) => R | PromiseLike<R>,
+    options: AcquireOptions & { readonly label: string },
+  ): Promise<R>
   /** Runs a command on a connection of its own. */
   exclusive<R>(
     owner: FaceOwner,

@@ -81,6 +81,18 @@ export function getter(get: () => unknown): PropertyDescriptor {
   return { get, configurable: true }
 }
 
+/** A getter that a caller may overwrite, as a plain property of the driver's. */
+export function overwritable(get: () => unknown): PropertyDescriptor {
+  let given: { readonly value: unknown } | undefined
+  return {
+    get: () => (given === undefined ? get() : given.value),
+    set: (value: unknown) => {
+      given = { value }
+    },
+    configurable: true,
+  }
+}
+
 /** A listenerless 'error' is told to nobody, instead of ending the process. */
 export function emitLater(events: EventEmitter, event: string, ...args: unknown[]): void {
   if (event === 'error' && events.listenerCount('error') === 0) return

@@ -10,4 +10,5 @@ export type {
 } from './cluster-pool.ts'
 export type { SharedLaneStats } from './laned-pool.ts'
 export type { RedisFaceOptions } from './options.ts'
+export type { SlowCommand, SlowCommandListener } from './slow-commands.ts'
 export { MaxRetriesPerRequestError } from './shared-lane.ts'

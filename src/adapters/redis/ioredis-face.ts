@@ -1,7 +1,6 @@
-import type { EventEmitter } from 'node:events'
 import type { DriverClient } from './driver.ts'
-import { emitLater, getter, makeFace, Owner, value } from './face.ts'
-import { sessionError, toCallback, type FaceHost, type Method } from './face-host.ts'
+import { emitLater, getter, makeFace, overwritable, Owner, value } from './face.ts'
+import { sessionError, toCallback, type FaceBasics, type Method } from './face-host.ts'
 import { firstKeyOfWords } from './first-key.ts'
 import type { IoredisClient, IoredisCommand, IoredisDialect } from './ioredis.ts'
 import type { IoredisCluster } from './ioredis-cluster.ts'
@@ -25,22 +24,13 @@ const RAW = new Set(['call', 'callBuffer', 'send_command'])
 
 const MESSAGES = ['message', 'messageBuffer', 'pmessage', 'pmessageBuffer', 'smessage', 'smessageBuffer']
 
-export interface IoredisFaceOptions {
-  readonly host: FaceHost
+export interface IoredisFaceOptions extends FaceBasics {
   readonly dialect: Pick<IoredisDialect, 'closedPhrase' | 'homeDb' | 'defineCommand' | 'quit'>
   readonly template: IoredisClient | IoredisCluster
   /** In a cluster: the client that is shared, once there is one. */
   readonly cluster?: (() => IoredisCluster | undefined) | undefined
-  /** A duplicate ends for itself; the pool's own face ends the pool. */
-  readonly isDuplicate: boolean
-  /** Options of a duplicate that needs other connections: a pool of its own. */
-  spawn(options: object): DriverClient
   /** Connections that are open now, for commands that are defined late. */
   connections(): Iterable<DriverClient>
-  /** Another face of the same pool. */
-  duplicate(): DriverClient
-  /** Hears of the pool's events. */
-  readonly events: EventEmitter
 }
 
 /** Options that a duplicate may have of its own without other connections. */
@@ -76,7 +66,7 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
     const send = (client: DriverClient): unknown => call(client as IoredisClient, args)
     switch (routeOf(canonical, routedBy)) {
       case 'shared':
-        return toCallback(host.queued(send), callback)
+        return toCallback(host.queued(send, { label: canonical }), callback)
       case 'exclusive':
         return toCallback(
           host.exclusive(owner, send, { label: canonical, again: true, key: keyOf(canonical, routedBy) }),
@@ -154,7 +144,9 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
         return exec.call(this)
       }
       return toCallback(
-        needsOwn ? host.exclusive(owner, send, { label: 'pipeline', again: false }) : host.queued(send),
+        needsOwn
+          ? host.exclusive(owner, send, { label: 'pipeline', again: false })
+          : host.queued(send, { label: isMulti ? 'multi' : 'pipeline' }),
         callback,
       )
     }
@@ -169,6 +161,7 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
         await listening?.then((client) => dialect.quit(client)).catch(() => undefined)
         emitLater(events, 'close')
         emitLater(events, 'end')
+        options.forget()
       }
     }
     if (!isDuplicate) await host.close(graceful)
@@ -177,7 +170,8 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
 
   const face = makeFace(host, template, events, {
     own: {
-      status: getter(() => (owner.ended ? 'end' : host.status())),
+      // BullMQ sets it.
+      status: overwritable(() => (owner.ended ? 'end' : host.status())),
       mode: getter(() => 'normal'),
       connect: value((callback?: unknown) => toCallback(host.ready(), callback)),
       quit: value((callback?: unknown) => toCallback(end(true), callback)),

@@ -13,25 +13,13 @@ import type { Dialect, DriverClient } from './driver.ts'
 import { DriverErrors } from './driver-errors.ts'
 import type { ExclusiveLaneHost } from './exclusive-lane.ts'
 import { emitLater } from './face.ts'
-import type { ExclusiveOptions, FaceHost, FaceOwner } from './face-host.ts'
+import type { ExclusiveOptions, FaceBasics, FaceHost, FaceOwner } from './face-host.ts'
 import { RedisFactory } from './factory.ts'
 import { lend } from './leased-client.ts'
 import type { ResolvedRedisOptions } from './options.ts'
 import { RoleWatch } from './role-watch.ts'
 import { SharedLane } from './shared-lane.ts'
-
-/** What a face is made of, besides its driver's own parts. */
-export interface FaceBasics {
-  readonly host: FaceHost
-  /** A duplicate ends for itself; the pool's own face ends the pool. */
-  readonly isDuplicate: boolean
-  /** Hears of the pool's events. */
-  readonly events: EventEmitter
-  /** Another face of the same pool. */
-  duplicate(): DriverClient
-  /** A face with options of its own, which needs other connections: those of a pool of its own. */
-  spawn(override: object): DriverClient
-}
+import { SlowCommands, type SlowCommandListener } from './slow-commands.ts'
 
 /** A listener of the pool's, for lanes to come. The two belong together, which a pair cannot say. */
 type Listening = readonly [event: PoolEventName, listener: (event: PoolEvents[PoolEventName]) => void]
@@ -57,10 +45,16 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   readonly #connections = new Set<DriverClient>()
   readonly #laneHost: ExclusiveLaneHost
   readonly #roles: RoleWatch
+  readonly #slow: SlowCommands
   /** The emitters of the pool's faces. */
   readonly #faces = new Set<EventEmitter>()
-  readonly #children: LanedPool<C>[] = []
+  readonly #children = new Set<LanedPool<C>>()
+  #spawned = 0
+  /** What was counted on pools of duplicates that have ended. */
+  #pastChildren: PoolStats | undefined
   readonly #listening: Listening[] = []
+  /** Ends a subscriber. Nobody else does before the pool ends: there is no last message. */
+  readonly #subscriptions = new Set<() => Promise<void>>()
   readonly #whenClosed = new Set<(report: CloseReport) => void>()
   #client: C | undefined
   #closing: Promise<CloseReport> | undefined
@@ -70,6 +64,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     this.name = options.name
     this.#dialect = dialect
     this.#errors = new DriverErrors(options.name, dialect.closedPhrase)
+    this.#slow = new SlowCommands(options.name, options.slowCommandMillis)
     this.#roles = new RoleWatch(dialect, () => [this.#shared.pool, ...this.exclusivePools()])
     const isClosing = (): boolean => this.#closing !== undefined
     this.#laneHost = {
@@ -153,20 +148,30 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
       host: this.#host(),
       isDuplicate,
       events,
+      forget: () => void this.#faces.delete(events),
       duplicate: () => this.#face(true),
       spawn: (override) => {
-        const child = this.makeChild({ poolName: `${this.name}/${this.#children.length + 1}`, ...override })
-        this.#children.push(child)
+        const child = this.makeChild({ poolName: `${this.name}/${++this.#spawned}`, ...override })
+        this.#children.add(child)
+        for (const [event, listener] of this.#listening) child.on(event, listener)
+        child.on('closed', () => this.#childClosed(child))
         return child.client as DriverClient
       },
     })
+  }
+
+  #childClosed(child: LanedPool<C>): void {
+    this.#children.delete(child)
+    const counted = this.#pastChildren === undefined ? [child.stats()] : [this.#pastChildren, child.stats()]
+    this.#pastChildren = sumStats({ name: this.name, kind: this.kind, state: 'closed', max: 0 }, [], counted)
   }
 
   #host(): FaceHost {
     return {
       name: this.name,
       pick: () => {
-        if (this.#closing !== undefined) return undefined
+        // What is measured takes the other way, which knows what was asked and when.
+        if (this.#closing !== undefined || this.#slow.heard) return undefined
         const client = this.#shared.pick()
         if (client !== undefined) this.#shared.commands++
         return client
@@ -174,9 +179,12 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
       queued: async (run, options) => {
         try {
           if (this.#closing !== undefined) throw this.#errors.closed()
+          const askedAt = performance.now()
           return await this.#shared.queued((client) => {
             this.#shared.commands++
-            return run(client)
+            const answer = run(client)
+            if (this.#slow.heard) this.#slow.watch(options.label, askedAt, answer)
+            return answer
           }, options)
         } catch (error) {
           throw this.#errors.of(error)
@@ -220,10 +228,13 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
       throw this.#errors.of(error)
     }
     const client = lease.resource
-    const { leased } = lend(client, lease, this.#subscribers.name, async () => {
+    const end = async (): Promise<void> => {
+      this.#subscriptions.delete(end)
       await this.#dialect.quit(client).catch(() => undefined)
       if (!lease.released) lease.destroy('the subscriber was closed')
-    })
+    }
+    this.#subscriptions.add(end)
+    const { leased } = lend(client, lease, this.#subscribers.name, end)
     return leased as unknown as C & AsyncDisposable
   }
 
@@ -237,10 +248,22 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     }
   }
 
-  /** The sum over the lanes. Percentiles are the highest of any lane. */
+  /** Calls the listener for every command of the shared lane that takes longer than `slowCommandMillis`. */
+  onSlowCommand(listener: SlowCommandListener): this {
+    this.#slow.on(listener)
+    return this
+  }
+
+  offSlowCommand(listener: SlowCommandListener): this {
+    this.#slow.off(listener)
+    return this
+  }
+
+  /** The sum over the lanes, those of duplicates included. Percentiles are the highest of any lane. */
   stats(): PoolStats {
-    const lanes = this.#pools().map((pool) => pool.stats())
-    return sumStats({ name: this.name, kind: this.kind, state: this.state, max: Infinity }, lanes, this.pastStats())
+    const lanes = [...this.#pools(), ...this.#children].map((pool) => pool.stats())
+    const past = this.#pastChildren === undefined ? this.pastStats() : [...this.pastStats(), this.#pastChildren]
+    return sumStats({ name: this.name, kind: this.kind, state: this.state, max: Infinity }, lanes, past)
   }
 
   protected sharedStats(): SharedLaneStats {
@@ -274,8 +297,9 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
 
   async #closeAll(options: CloseOptions): Promise<CloseReport> {
     const startedAt = performance.now()
-    const children = this.#children.map((child) => child.close(options))
+    const children = [...this.#children].map((child) => child.close(options))
     const pools = [...this.exclusivePools(), this.#subscribers]
+    await Promise.all([...this.#subscriptions].map((end) => end()))
     const leased = await Promise.all([...pools.map((pool) => pool.close(options)), ...children])
     await this.#shared.answered(Math.max(1, (options.timeoutMillis ?? 10_000) - (performance.now() - startedAt)))
     const reports = [await this.#shared.pool.close(options), ...leased]
@@ -308,7 +332,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     if (event === 'closed') this.#whenClosed.add(listener as (report: CloseReport) => void)
     else {
       this.#listening.push([event, listener] as unknown as Listening)
-      for (const pool of this.#pools()) pool.on(event, listener)
+      for (const pool of [...this.#pools(), ...this.#children]) pool.on(event, listener)
     }
     return this
   }
@@ -317,7 +341,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     this.#whenClosed.delete(listener as (report: CloseReport) => void)
     const index = this.#listening.findIndex(([name, known]) => name === event && known === listener)
     if (index >= 0) this.#listening.splice(index, 1)
-    for (const pool of this.#pools()) pool.off(event, listener)
+    for (const pool of [...this.#pools(), ...this.#children]) pool.off(event, listener)
     return this
   }
 

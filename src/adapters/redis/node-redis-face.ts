@@ -1,7 +1,6 @@
-import type { EventEmitter } from 'node:events'
 import type { DriverClient } from './driver.ts'
 import { emitLater, getter, makeFace, Owner, value } from './face.ts'
-import { sessionError, type FaceHost, type Method } from './face-host.ts'
+import { sessionError, type FaceBasics, type Method } from './face-host.ts'
 import { firstKeyOfMethod } from './first-key.ts'
 import type { NodeRedisCluster, NodeRedisClusterDialect } from './node-redis-cluster.ts'
 import { NodeRedisDialect, type NodeRedisClient, type NodeRedisCommand } from './node-redis.ts'
@@ -18,15 +17,10 @@ const LOCAL = new Set(['createPool', 'ref', 'unref', 'getPubSubListeners', 'setD
 
 const UNSUPPORTED = new Set(['legacy'])
 
-export interface NodeRedisFaceOptions {
-  readonly host: FaceHost
+export interface NodeRedisFaceOptions extends FaceBasics {
   readonly dialect: NodeRedisDialect | NodeRedisClusterDialect
   /** In a cluster: the client that is shared, once there is one. */
   readonly cluster?: (() => NodeRedisCluster | undefined) | undefined
-  readonly isDuplicate: boolean
-  spawn(options: object): DriverClient
-  duplicate(): DriverClient
-  readonly events: EventEmitter
 }
 
 /** Methods of a cluster that tell about its nodes: they are asked of the client that is shared. */
@@ -63,6 +57,7 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
       if (isDuplicate) {
         await listening?.then((client) => dialect.quit(client)).catch(() => undefined)
         emitLater(events, 'end')
+        options.forget()
       }
     }
     if (!isDuplicate) await host.close(graceful)
@@ -81,7 +76,7 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
     const send = (client: DriverClient): unknown => call(view.of(client), lane)
     switch (lane) {
       case 'shared':
-        return await host.queued((client) => noted(client, send(client)), { signal })
+        return await host.queued((client) => noted(client, send(client)), { label: canonical, signal })
       case 'exclusive':
         return await host.exclusive(owner, send, { label: canonical, again: false, signal, key })
       case 'subscriber':

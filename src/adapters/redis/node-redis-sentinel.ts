@@ -1,5 +1,15 @@
 import type { Place } from './driver.ts'
-import type { CreateClient } from './node-redis.ts'
+
+/** What is touched of a connection to a sentinel: a client of node-redis. */
+interface SentinelClient {
+  readonly isOpen: boolean
+  on(event: 'error', listener: () => void): unknown
+  connect(): Promise<unknown>
+  destroy(): void
+  sendCommand(args: readonly string[]): Promise<unknown>
+}
+
+type CreateClient = (options: never) => SentinelClient
 
 /** A sentinel is asked no longer than this: the next one may know. */
 const ASK_MILLIS = 2_000

@@ -14,17 +14,20 @@ const EXCLUSIVE = [
   'blpop', 'brpop', 'brpoplpush', 'blmove', 'blmpop', 'bzpopmin', 'bzpopmax', 'bzmpop',
   'debugsleep',
   // They tell about the connection, or do something to all of them.
-  'client', 'clientid', 'clientinfo', 'clientgetname', 'clientgetredir', 'clienttrackinginfo', 'clientlist',
+  'client', 'clientid', 'clientinfo', 'clientgetredir', 'clienttrackinginfo', 'clientlist',
   'clientkill', 'clientpause', 'clientunpause', 'clientunblock', 'role',
 ] as const // prettier-ignore
 
 const SESSION = [
   'watch', 'unwatch', 'exec', 'discard', 'select', 'auth', 'hello', 'reset', 'asking', 'readonly', 'readwrite', 'monitor',
-  'clientreply', 'clienttracking', 'clientcaching', 'clientsetname', 'clientsetinfo', 'clientnoevict', 'clientnotouch',
+  'clientreply', 'clienttracking', 'clientcaching', 'clientnoevict', 'clientnotouch',
   'scriptdebug',
   // They wait for the writes of their own connection.
   'wait', 'waitaof',
 ] as const // prettier-ignore
+
+/** They only name a connection: libraries name theirs, and a shared one may have that name. */
+const NAMING = ['clientsetname', 'clientgetname', 'clientsetinfo'] as const
 
 const SUBSCRIBER = [
   'subscribe', 'psubscribe', 'ssubscribe', 'unsubscribe', 'punsubscribe', 'sunsubscribe',
@@ -33,6 +36,7 @@ const SUBSCRIBER = [
 const ROUTES = new Map<string, Route>([
   ...EXCLUSIVE.map((name) => [name, 'exclusive'] as const),
   ...SESSION.map((name) => [name, 'session'] as const),
+  ...NAMING.map((name) => [name, 'shared'] as const),
   ...SUBSCRIBER.map((name) => [name, 'subscriber'] as const),
 ])
 
