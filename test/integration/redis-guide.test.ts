@@ -8,7 +8,7 @@ import { createClient } from 'redis'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { startRedisCluster, tryStart, waitFor, type RedisClusterServers, type RedisServer } from '@millpond/rig'
 import { PoolRegistry } from 'millpond'
-import { redisClusterPool, redisPool, type SlowCommand } from 'millpond/redis'
+import { redisClusterPool, redisPool } from 'millpond/redis'
 import { ALL_DRIVERS, tryRedis, type NodeRedis } from '../support/redis.ts'
 
 const found = await tryRedis()
@@ -165,29 +165,20 @@ describe.skipIf(found === undefined).each(ALL_DRIVERS)('on $name', (driver) => {
     await pool.close()
   })
 
-  it('slow commands are told by their name, never with a key or a value', async () => {
-    const pool = driver.pool(server, { slowCommandMillis: 1, poolName: 'cache' })
-    const slow: SlowCommand[] = []
-    const listener = (each: SlowCommand): void => void slow.push(each)
-    await pool.client.get('k')
-    pool.onSlowCommand(listener)
+  it('slow commands are told by their name, never with a key or a value; what blocks is slow on purpose', async () => {
+    const pool = driver.pool(server, { slowMillis: 1, poolName: 'cache', leakThresholdMillis: 20 })
+    const told: string[] = []
+    for (const event of ['longLease', 'leak'] as const)
+      pool.on(event, ({ label }) => void told.push(`${event} ${label}`))
+    pool.on('slow', (slow) => void told.push(JSON.stringify(slow)))
     const script = "local n = 0; for i = 1, 3e6 do n = n + 1 end; return redis.call('GET', KEYS[1])"
-    await (driver.isNodeRedis
-      ? (pool.client as unknown as NodeRedis).eval(script, { keys: ['secret-key'] })
-      : pool.client.eval(script, 1, 'secret-key'))
-    expect(slow).toEqual([
-      {
-        pool: 'cache',
-        text: 'eval',
-        waitMillis: expect.any(Number) as number,
-        commandMillis: expect.any(Number) as number,
-        failed: false,
-      },
-    ])
-    expect(slow[0]?.commandMillis).toBeGreaterThan(1)
-    pool.offSlowCommand(listener)
-    await pool.client.eval(script, ...((driver.isNodeRedis ? [{ keys: ['k'] }] : [1, 'k']) as [number, string]))
-    expect(slow).toHaveLength(1)
+    const args = (driver.isNodeRedis ? [{ keys: ['secret-key'] }] : [1, 'secret-key']) as [number, string]
+    for (let n = 0; n < 2; n++) await pool.client.eval(script, ...args)
+    await driver.block(pool.client, 'nothing', 0.1)
+    const slow = expect.stringMatching(/^{"pool":"cache:shared","operation":"eval",.*"failed":false}$/) as string
+    // The first one waited for the connection, the second one did not.
+    expect(told).toEqual([slow, slow])
+    expect(told.join()).not.toMatch(/secret|GET/)
     await pool.close()
   })
 

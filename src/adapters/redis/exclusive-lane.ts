@@ -22,12 +22,17 @@ export class ExclusiveLane {
   readonly #dialect: Dialect
   readonly #errors: DriverErrors
   readonly #host: ExclusiveLaneHost
+  /** Leased for one command. It is slow on purpose: no leak, nothing to announce. */
+  readonly #blocked = new WeakSet<DriverClient>()
 
   constructor(dialect: Dialect, options: PoolOptions<DriverClient>, errors: DriverErrors, host: ExclusiveLaneHost) {
     this.#dialect = dialect
     this.#errors = errors
     this.#host = host
-    this.pool = new Pool(new RedisFactory(dialect, 'exclusive', host), options)
+    this.pool = new Pool(
+      new RedisFactory(dialect, 'exclusive', { ...host, isHeld: (client) => this.#blocked.has(client) }),
+      options,
+    )
   }
 
   /** A command of the adapter's own over a connection that is leased. */
@@ -64,6 +69,7 @@ export class ExclusiveLane {
       if (!lease.released) lease.destroy('the client was closed')
     }
     owner.signal.addEventListener('abort', cut, { once: true })
+    this.#blocked.add(client)
     try {
       const result = await command(client)
       if (!lease.released) lease.release()
@@ -73,6 +79,7 @@ export class ExclusiveLane {
       if (!lease.released) lease.release(error)
       throw error
     } finally {
+      this.#blocked.delete(client)
       owner.signal.removeEventListener('abort', cut)
     }
   }

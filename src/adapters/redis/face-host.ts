@@ -36,6 +36,10 @@ export interface FaceBasics {
 /** What a face asks of its pool. */
 export interface FaceHost {
   readonly name: string
+  /** Whether somebody hears of slow commands. */
+  readonly watched: boolean
+  /** Sends a command of the shared lane, and announces it where it is slow. */
+  measured<R>(label: string, send: () => R): R
   /** A shared connection that takes commands at this instant. */
   pick(): DriverClient | undefined
   /** Runs a command on the shared lane once a connection takes it. */

@@ -15,6 +15,8 @@ export interface RedisFactoryHost {
   unanswered?(commands: readonly Unanswered[]): void
   /** A write was refused by a server that is a replica now. */
   readOnly?(client: DriverClient): void
+  /** Whether it is leased for a command, which may take as long as it was told to. */
+  isHeld?(client: DriverClient): boolean
   /** A connection failed, or could not be opened. */
   failed?(error: unknown): void
 }
@@ -161,8 +163,8 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
     session.restored()
   }
 
-  isHeldOnPurpose(): boolean {
-    return this.#lane === 'subscriber'
+  isHeldOnPurpose(client: DriverClient): boolean {
+    return this.#lane === 'subscriber' || this.#host.isHeld?.(client) === true
   }
 
   classify(error: unknown): FailureClass {

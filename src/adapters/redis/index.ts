@@ -10,5 +10,4 @@ export type {
 } from './cluster-pool.ts'
 export type { SharedLaneStats } from './laned-pool.ts'
 export type { RedisFaceOptions } from './options.ts'
-export type { SlowCommand, SlowCommandListener } from './slow-commands.ts'
 export { MaxRetriesPerRequestError } from './shared-lane.ts'

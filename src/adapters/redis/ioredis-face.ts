@@ -106,7 +106,9 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
     if (isRoutedByArguments(canonical) || routeOf(canonical) !== 'shared') return (...args) => run(name, args, call)
     return (...args) => {
       const client = owner.ended ? undefined : host.pick()
-      return client === undefined ? run(name, args, call) : call(client as IoredisClient, args)
+      if (client === undefined) return run(name, args, call)
+      if (host.watched) return host.measured(canonical, () => call(client as IoredisClient, args))
+      return call(client as IoredisClient, args)
     }
   }
 
@@ -137,7 +139,7 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
       const client = needsOwn ? undefined : host.pick()
       if (client !== undefined) {
         this.redis = client
-        return exec.call(this, callback)
+        return host.measured(isMulti ? 'multi' : 'pipeline', () => exec.call(this, callback))
       }
       const send = (other: DriverClient): unknown => {
         this.redis = other

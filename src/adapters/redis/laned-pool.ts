@@ -19,7 +19,6 @@ import { lend } from './leased-client.ts'
 import type { ResolvedRedisOptions } from './options.ts'
 import { RoleWatch } from './role-watch.ts'
 import { SharedLane } from './shared-lane.ts'
-import { SlowCommands, type SlowCommandListener } from './slow-commands.ts'
 
 /** A listener of the pool's, for lanes to come. The two belong together, which a pair cannot say. */
 type Listening = readonly [event: PoolEventName, listener: (event: PoolEvents[PoolEventName]) => void]
@@ -45,7 +44,6 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   readonly #connections = new Set<DriverClient>()
   readonly #laneHost: ExclusiveLaneHost
   readonly #roles: RoleWatch
-  readonly #slow: SlowCommands
   /** The emitters of the pool's faces. */
   readonly #faces = new Set<EventEmitter>()
   readonly #children = new Set<LanedPool<C>>()
@@ -64,7 +62,6 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     this.name = options.name
     this.#dialect = dialect
     this.#errors = new DriverErrors(options.name, dialect.closedPhrase)
-    this.#slow = new SlowCommands(options.name, options.slowCommandMillis)
     this.#roles = new RoleWatch(dialect, () => [this.#shared.pool, ...this.exclusivePools()])
     const isClosing = (): boolean => this.#closing !== undefined
     this.#laneHost = {
@@ -167,11 +164,15 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   }
 
   #host(): FaceHost {
+    const { operations } = this.#shared.pool
     return {
       name: this.name,
+      get watched() {
+        return operations.watched
+      },
+      measured: (label, send) => operations.run({ describe: () => label }, send),
       pick: () => {
-        // What is measured takes the other way, which knows what was asked and when.
-        if (this.#closing !== undefined || this.#slow.heard) return undefined
+        if (this.#closing !== undefined) return undefined
         const client = this.#shared.pick()
         if (client !== undefined) this.#shared.commands++
         return client
@@ -179,12 +180,12 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
       queued: async (run, options) => {
         try {
           if (this.#closing !== undefined) throw this.#errors.closed()
-          const askedAt = performance.now()
+          const askedAt = operations.now()
           return await this.#shared.queued((client) => {
             this.#shared.commands++
-            const answer = run(client)
-            if (this.#slow.heard) this.#slow.watch(options.label, askedAt, answer)
-            return answer
+            if (!operations.watched) return run(client)
+            const waitMillis = operations.now() - askedAt
+            return operations.run({ describe: () => options.label, waitMillis }, () => run(client))
           }, options)
         } catch (error) {
           throw this.#errors.of(error)
@@ -246,17 +247,6 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     } catch (error) {
       throw this.#errors.of(error)
     }
-  }
-
-  /** Calls the listener for every command of the shared lane that takes longer than `slowCommandMillis`. */
-  onSlowCommand(listener: SlowCommandListener): this {
-    this.#slow.on(listener)
-    return this
-  }
-
-  offSlowCommand(listener: SlowCommandListener): this {
-    this.#slow.off(listener)
-    return this
   }
 
   /** The sum over the lanes, those of duplicates included. Percentiles are the highest of any lane. */

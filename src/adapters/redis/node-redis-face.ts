@@ -87,9 +87,25 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
     }
   }
 
-  /** A refused write is told to nobody but its caller. */
+  /** Whether an answer is being looked at. */
+  let isLooking = false
+
+  /**
+   * A refused write is told to nobody but its caller. One command at a time is looked at: where a server refuses one, it
+   * refuses the next as well, and to look at each of them would cost as much as a tenth of it.
+   */
   function noted(client: DriverClient, answer: unknown): unknown {
-    if (answer instanceof Promise) answer.then(undefined, (error: unknown) => host.noteError(client, error))
+    if (isLooking || !(answer instanceof Promise)) return answer
+    isLooking = true
+    answer.then(
+      () => {
+        isLooking = false
+      },
+      (error: unknown) => {
+        isLooking = false
+        host.noteError(client, error)
+      },
+    )
     return answer
   }
 
@@ -103,7 +119,8 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
     return (...args) => {
       const client = owner.ended ? undefined : host.pick()
       if (client === undefined) return run(name, args, view, (other) => callOn(other, args))
-      return noted(client, callOn(view.of(client), args))
+      const send = (): unknown => noted(client, callOn(view.of(client), args))
+      return host.watched ? host.measured(canonical, send) : send()
     }
   }
 
@@ -123,7 +140,7 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
       })
     const client = owner.ended ? undefined : host.pick()
     if (client === undefined) return await run('multi', [], view, send)
-    return await noted(client, send(view.of(client), 'shared'))
+    return await host.measured('multi', () => noted(client, send(view.of(client), 'shared')))
   }
 
   function multi(view: View, routing: unknown): object {

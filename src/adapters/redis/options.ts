@@ -25,8 +25,6 @@ export interface RedisFaceOptions extends Omit<PoolOptions<DriverClient>, (typeo
   sentinelClientOptions?: object | undefined
   /** How long a command waits for a connection. @defaultValue 30_000; node-redis 5_000; ioredis with `maxRetriesPerRequest: null` Infinity */
   acquireTimeoutMillis?: number | undefined
-  /** Announces commands of the shared lane that take longer, to `onSlowCommand`, in milliseconds. @defaultValue 1_000 */
-  slowCommandMillis?: number | undefined
   /** @defaultValue 300_000 */
   idleTimeoutMillis?: number | undefined
 }
@@ -37,7 +35,6 @@ const FACE_RULES: Readonly<Record<string, OptionRule>> = {
   max: { type: 'integer', min: 1 },
   min: { type: 'integer', min: 0 },
   maxSubscribers: { type: 'integer', min: 1, infinity: true },
-  slowCommandMillis: { type: 'duration', infinity: true },
 }
 
 /** Options of the drivers: known, so that no near-miss of one of Millpond's names is seen in them. */
@@ -55,7 +52,6 @@ export interface ResolvedRedisOptions {
   readonly shared: PoolOptions<DriverClient>
   readonly exclusive: PoolOptions<DriverClient>
   readonly subscriber: PoolOptions<DriverClient>
-  readonly slowCommandMillis: number
   /** Whether commands wait for a connection that was lost. */
   readonly offlineQueue: boolean
 }
@@ -101,7 +97,6 @@ export function resolveRedisOptions(
       maxOverflow: 0,
       maxLifetimeMillis: Infinity,
     },
-    slowCommandMillis: face.slowCommandMillis ?? 1_000,
     offlineQueue: given['enableOfflineQueue'] !== false && given['disableOfflineQueue'] !== true,
   }
 }
