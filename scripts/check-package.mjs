@@ -20,6 +20,7 @@ const BUDGET_KB = {
   './redis': 300,
   './prometheus': 90,
   './watch': 90,
+  './sizing': 300,
   './testing': 250,
 }
 

@@ -282,7 +282,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   /** From hand to hand: nothing but who holds it changes, and the loop has nothing to do. */
   #handOver(entry: Entry<T>, now: number): boolean {
-    if (this.#dispatching || this.inventory.available.size > 0) return false
+    if (this.#dispatching || this.inventory.gated || this.inventory.available.size > 0) return false
     if (!this.inventory.ready(entry, now) || this.#passage.prepares) return false
     const waiter = this.room.next(now)
     if (waiter === undefined) return false

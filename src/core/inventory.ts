@@ -1,6 +1,7 @@
 import type { PoolContext } from './context.ts'
 import { Entry } from './entry.ts'
 import type { DestroyReason } from './factory.ts'
+import { Gate } from './gate.ts'
 import type { Holder, Lease } from './lease.ts'
 import { IdleList, LeastLeased, type Available } from './idle-list.ts'
 import {
@@ -24,7 +25,9 @@ export class Inventory<T> {
   readonly #entries = new Set<Entry<T>>()
   readonly #counts: Record<EntryState, number> = [0, 0, 0, 0, 0, 0, 0]
   /** What may be handed out, as far as its place tells; it may still be stale, expired or unproven. */
-  readonly available: Available<T>
+  available: Available<T>
+  /** Whether a {@link gate} stands before it: then nothing passes from hand to hand. */
+  gated = false
   readonly #multiplexed: boolean
   // Copies of options that the hot path reads.
   readonly #validateAfterMillis: number
@@ -85,6 +88,19 @@ export class Inventory<T> {
   /** Leases that are out. */
   get leases(): number {
     return this.#leases
+  }
+
+  /** The most leases that are let out at once; the resources stay open. */
+  get gateLimit(): number {
+    return this.available instanceof Gate ? this.available.limit : Infinity
+  }
+
+  /** Lets out no more leases than this at once, for `millpond/sizing`; `Infinity` takes the gate away. */
+  gate(limit: number): void {
+    const behind = this.available instanceof Gate ? (this.available as Gate<T>).behind : this.available
+    this.available = limit === Infinity ? behind : new Gate(behind, limit, () => this.#leases)
+    this.gated = limit < Infinity
+    this.#context.changed()
   }
 
   entries(): Iterable<Entry<T>> {

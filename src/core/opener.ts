@@ -71,9 +71,9 @@ export class Opener<T> {
   /** How many creates the limits still allow. */
   #room(now: number): number {
     const { sizes, options } = this.#context
-    const { occupied, creating, zombies } = this.#inventory
+    const { occupied, creating, zombies, gateLimit } = this.#inventory
     const limit = this.#queue.size > 0 ? sizes.max + options.maxOverflow : sizes.max
-    const room = Math.min(limit, this.recovery.grantedLimit(now)) - occupied - creating
+    const room = Math.min(limit, gateLimit, this.recovery.grantedLimit(now)) - occupied - creating
     // Beside as many late ones as there may be, one at a time is still tried, or the pool would never recover.
     return zombies >= options.maxConnecting ? Math.min(room, 1 - creating) : room
   }

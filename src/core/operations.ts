@@ -15,6 +15,9 @@ export interface OperationTold {
  */
 export class Operations {
   readonly #context: Pick<PoolContext<unknown>, 'options' | 'events' | 'clock'>
+  /** How many were measured, and how long they took all together, in milliseconds. */
+  total = 0
+  totalMillis = 0
 
   constructor(context: Pick<PoolContext<unknown>, 'options' | 'events' | 'clock'>) {
     this.#context = context
@@ -56,6 +59,8 @@ export class Operations {
   ended({ describe, label, waitMillis = 0 }: OperationTold, startedAt: number, failed: boolean): void {
     const { options, events, clock } = this.#context
     const useMillis = clock.now() - startedAt
+    this.total++
+    this.totalMillis += useMillis
     if (waitMillis + useMillis < options.slowMillis || !events.heard('slow')) return
     events.queue('slow', { pool: options.name, operation: describe(), label, waitMillis, useMillis, failed })
     events.flush()
