@@ -113,6 +113,7 @@ export const OPTIONS = {
     group: 'pool',
     rule: rules.max,
     fallback: 10,
+    fallbacks: { mongodb: 100 },
     drivers: {
       postgres: ['poolSize'],
       mysql: ['connectionLimit'],
@@ -136,6 +137,13 @@ export const OPTIONS = {
     fallback: 0,
     docs: 'The fewest connections kept idle, within `max`.',
   },
+  maxIdle: {
+    group: 'pool',
+    rule: rules.maxIdle,
+    kinds: ENGINE,
+    fallback: Infinity,
+    docs: 'The most connections kept idle; what is more closes on release.',
+  },
   maxOverflow: {
     group: 'pool',
     rule: rules.maxOverflow,
@@ -147,6 +155,7 @@ export const OPTIONS = {
     group: 'pool',
     rule: rules.maxConnecting,
     fallback: 8,
+    fallbacks: { mongodb: 2 },
     docs: 'The most connects under way at once.',
   },
   maxWaiting: {
@@ -161,7 +170,7 @@ export const OPTIONS = {
     group: 'pool',
     rule: rules.acquireTimeoutMillis,
     fallback: 5_000,
-    fallbacks: { postgres: 30_000, redis: 30_000, grpc: 30_000 },
+    fallbacks: { mysql: 30_000, mongodb: 30_000, postgres: 30_000, redis: 30_000, grpc: 30_000 },
     suffixes: ['MAX_WAIT_TIME', 'TIMEOUT'],
     drivers: { postgres: ['connectionTimeoutMillis'], mysql: ['acquireTimeout'], mongodb: ['waitQueueTimeoutMS'] },
     docs: 'How long a caller waits for a connection, all steps together; `0` takes only what is idle.',
@@ -170,6 +179,7 @@ export const OPTIONS = {
     group: 'pool',
     rule: rules.createTimeoutMillis,
     fallback: 10_000,
+    fallbacks: { mysql: 12_000, mongodb: 30_000 },
     suffixes: ['CONNECT_TIMEOUT'],
     drivers: {
       mysql: ['connectTimeout'],
@@ -205,7 +215,7 @@ export const OPTIONS = {
     rule: rules.validateAfterIdleMillis,
     kinds: ENGINE,
     fallback: 500,
-    fallbacks: { postgres: 30_000, redis: 30_000, grpc: 30_000 },
+    fallbacks: { postgres: 30_000, mysql: 30_000, redis: 30_000, grpc: 30_000 },
     docs: 'Checks a connection on acquire after it was idle longer than this.',
   },
   keepAliveMillis: {
@@ -221,7 +231,7 @@ export const OPTIONS = {
     // No zero: to the engine it closes on release, to drivers it never does.
     rule: { type: 'duration', infinity: true },
     fallback: 600_000,
-    fallbacks: { postgres: 10_000, redis: 300_000, grpc: 1_800_000 },
+    fallbacks: { mysql: 60_000, postgres: 10_000, redis: 300_000, grpc: 1_800_000 },
     drivers: { mongodb: ['maxIdleTimeMS'], http: ['keepAliveTimeout'] },
     docs: 'Closes what was idle this long, down to `min`; `off` never.',
   },
@@ -243,7 +253,7 @@ export const OPTIONS = {
   leakThresholdMillis: {
     group: 'pool',
     rule: rules.leakThresholdMillis,
-    kinds: ENGINE,
+    kinds: [...ENGINE, 'mongodb'],
     fallback: Infinity,
     docs: 'Reports a lease that is out longer than this.',
   },
@@ -257,7 +267,7 @@ export const OPTIONS = {
   trackStacks: {
     group: 'pool',
     rule: rules.trackStacks,
-    kinds: ENGINE,
+    kinds: [...ENGINE, 'mongodb'],
     docs: 'Keeps the stack of every acquire, for reports. Default: when `leakThreshold` is set.',
   },
   reclaimAbandoned: {
@@ -306,7 +316,7 @@ export const OPTIONS = {
     rule: rules.failFastWhenDown,
     kinds: ENGINE,
     fallback: false,
-    fallbacks: { postgres: true, grpc: true },
+    fallbacks: { postgres: true, mysql: true, grpc: true },
     docs: 'Tells callers at once that the server cannot be reached, instead of letting them wait for it.',
   },
   label: { group: 'pool', rule: { type: 'string' }, kinds: ENGINE, docs: 'Names leases that name themselves not.' },
