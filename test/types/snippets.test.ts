@@ -21,6 +21,7 @@ const AT_HAND: Readonly<Record<string, string>> = {
   pg: "import pg from 'pg'",
   pgPool: "import { pgPool } from 'millpond/pg'",
   Pool: "import { Pool } from 'millpond'",
+  registry: "declare const registry: import('millpond').PoolRegistry",
   UserServiceClient: `declare const UserServiceClient: new (address: string, credentials: import('@grpc/grpc-js').ChannelCredentials, options?: object) => (${USER_SERVICE})`,
   userService: `declare const userService: import('millpond/grpc').GrpcPool<${USER_SERVICE}>`,
 }

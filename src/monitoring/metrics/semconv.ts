@@ -4,7 +4,6 @@ export const DB = {
   count: 'db.client.connection.count',
   max: 'db.client.connection.max',
   idleMin: 'db.client.connection.idle.min',
-  idleMax: 'db.client.connection.idle.max',
   pendingRequests: 'db.client.connection.pending_requests',
   timeouts: 'db.client.connection.timeouts',
   createTime: 'db.client.connection.create_time',

@@ -29,7 +29,6 @@ export class Instruments {
       'The number of connections that are in the state described by the state attribute.',
     )
     upDown(DB.max, '{connection}', 'The maximum number of open connections allowed.')
-    upDown(DB.idleMax, '{connection}', 'The maximum number of idle open connections allowed.')
     upDown(DB.idleMin, '{connection}', 'The minimum number of idle open connections allowed.')
     upDown(DB.pendingRequests, '{request}', 'The number of current pending requests for an open connection.')
     this.#observables.set(
@@ -111,11 +110,7 @@ export class Instruments {
     const attributes = { [DB.poolName]: stats.name }
     for (const state of ['idle', 'used'] as const)
       observe(this.#observable(DB.count), stats[state], { ...attributes, [DB.state]: state })
-    if (stats.max !== Infinity) {
-      observe(this.#observable(DB.max), stats.max, attributes)
-      // All that are open may be idle.
-      observe(this.#observable(DB.idleMax), stats.max, attributes)
-    }
+    if (stats.max !== Infinity) observe(this.#observable(DB.max), stats.max, attributes)
     observe(this.#observable(DB.idleMin), stats.min, attributes)
     observe(this.#observable(DB.pendingRequests), stats.waiting, attributes)
     observe(this.#observable(DB.timeouts), stats.timedOut, attributes)

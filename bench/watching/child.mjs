@@ -1,0 +1,92 @@
+// One round of one subject, in a process of its own: what is watched, the scenario, and the server where there is one.
+import diagnostics from 'node:diagnostics_channel'
+import * as api from '@opentelemetry/api'
+import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics' // prettier-ignore
+import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
+import { Pool, PoolRegistry } from '../../dist/index.js'
+import { instrument } from '../../dist/monitoring/opentelemetry/index.js'
+import { renderPrometheus } from '../../dist/monitoring/prometheus/index.js'
+import { watchPools } from '../../dist/monitoring/watch/index.js'
+
+const [subject, scenario, connectionString] = process.argv.slice(2)
+const registry = new PoolRegistry()
+
+/** Everything that asks for numbers now and then, and hears of what is rare. */
+function startMetrics() {
+  new NodeTracerProvider().register()
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1_000, exportTimeoutMillis: 900 })
+  api.metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
+  instrument(registry, { api })
+  // The keeping of it is not what is measured.
+  setInterval(() => exporter.reset(), 1_000).unref()
+  setInterval(() => renderPrometheus(registry), 1_000).unref()
+  watchPools(registry, {
+    logger: () => undefined,
+    log: { everyMillis: 1_000 },
+    history: { everyMillis: 1_000, keepMillis: 60_000 },
+    openTelemetry: api,
+  })
+}
+
+/** Somebody who wants to hear of every single acquire and release. */
+function subscribeToAll() {
+  for (const event of ['acquireStarted', 'acquired', 'released', 'created', 'destroyed'])
+    diagnostics.subscribe(`millpond:${event}`, () => undefined)
+}
+
+if (subject === 'metrics' || subject === 'everything') startMetrics()
+if (subject === 'channels' || subject === 'everything') subscribeToAll()
+
+/** CPU of the whole process per operation, in microseconds: what else the machine does is not in it. */
+async function measure(work, operations, warmUp) {
+  await work(warmUp)
+  globalThis.gc?.()
+  const before = process.cpuUsage()
+  const startedAt = performance.now()
+  await work(operations)
+  const { user, system } = process.cpuUsage(before)
+  return { cpuMicros: (user + system) / operations, millis: performance.now() - startedAt }
+}
+
+async function engine() {
+  let id = 0
+  const pool = registry.register(
+    new Pool({ kind: 'postgres', create: async () => ({ id: ++id }), destroy: () => undefined }, { max: 10 }),
+  )
+  return await measure(
+    async (operations) => {
+      for (let index = 0; index < operations; index++) {
+        const lease = await pool.acquire()
+        lease.release()
+        // As in a server, timers and I/O get their turn.
+        if (index % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve))
+      }
+    },
+    2_000_000,
+    300_000,
+  )
+}
+
+async function postgres() {
+  const { default: pg } = await import('pg')
+  const { pgPool } = await import('../../dist/adapters/pg/index.js')
+  const pool = registry.register(pgPool(pg, { connectionString, max: 10 }))
+  const result = await measure(
+    async (queries) => {
+      let left = queries
+      const worker = async () => {
+        while (left-- > 0) await pool.query('SELECT id, name FROM (VALUES (1, $1::text)) AS t (id, name)', ['Ada'])
+      }
+      // More than connections: callers wait, too.
+      await Promise.all(Array.from({ length: 20 }, worker))
+    },
+    10_000,
+    2_000,
+  )
+  await pool.end()
+  return result
+}
+
+console.log(JSON.stringify(await (scenario === 'engine' ? engine() : postgres())))
+process.exit(0)
