@@ -38,10 +38,11 @@ function section(scenario: string, unit: string, scale: number): string {
   const rows = SUBJECTS.map((subject) => {
     const own = results.map((round) => round[subject]?.cpuMicros ?? NaN)
     const ratios = results.map((round) => (round[subject]?.cpuMicros ?? NaN) / (round['nothing']?.cpuMicros ?? NaN))
-    const [low = NaN, high = NaN] = medianInterval(ratios)
+    const [low = NaN, high = NaN] = medianInterval(ratios) as number[]
     const percent = (ratio: number): string => `${((ratio - 1) * 100).toFixed(1)} %`
-    const dearer = subject === 'nothing' ? '' : `${percent(median(ratios))} (${percent(low)} – ${percent(high)})`
-    return [NAMES[subject], figure(median(own) * scale), dearer]
+    const dearer =
+      subject === 'nothing' ? '' : `${percent(median(ratios) as number)} (${percent(low)} – ${percent(high)})`
+    return [NAMES[subject], figure((median(own) as number) * scale) as string, dearer]
   })
   return table(['', `CPU, ${unit}`, 'dearer (95 %)'], rows)
 }
