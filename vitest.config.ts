@@ -12,6 +12,9 @@ export default defineConfig({
       { find: /^eslint-plugin-millpond$/, replacement: `${packages}eslint-plugin/src/index.ts` },
       { find: /^eslint-plugin-millpond\/analysis$/, replacement: `${packages}eslint-plugin/src/analysis/index.ts` },
       { find: /^eslint-plugin-millpond\/catalogue$/, replacement: `${packages}eslint-plugin/src/data/index.ts` },
+      ...(process.env['MILLPOND_TEST_MYSQL'] === 'lowest'
+        ? [{ find: /^mysql2(?=\/|$)/, replacement: 'mysql2-low' }]
+        : []),
       ...Object.entries(doors()).map(([door, source]) => ({ find: new RegExp(`^${door}$`), replacement: source })),
     ],
   },

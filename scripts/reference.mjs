@@ -57,7 +57,8 @@ export function optionsPage() {
 Durations are milliseconds. \`Infinity\` means "no limit" or "off". \`0\` is refused where a description below gives it no
 meaning. Unknown options are refused, with the nearest name; wrong values are quoted with the rule.
 
-Behind a face (\`pgPool\`) some defaults are those of the driver: see [Coming from pg.Pool](../guide/coming-from-pg.md).
+Behind a face some defaults are those of the driver: see [Coming from pg.Pool](../guide/coming-from-pg.md) and
+[Coming from mysql2's createPool](../guide/coming-from-mysql2.md).
 
 ${rows.join('\n')}
 ## Hooks

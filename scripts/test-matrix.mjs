@@ -22,6 +22,15 @@ for (const server of ['18', '16']) {
     })
   }
 }
+const onMysql = [
+  'contract/mysql',
+  ...['safety', 'surface', 'faults', 'guide'].map((part) => `integration/mysql-${part}`),
+]
+check(
+  'MariaDB with the lowest mysql2',
+  onMysql.map((path) => `test/${path}`),
+  { MILLPOND_TEST_MYSQL: 'lowest' },
+)
 checkNative()
 
 console.log('')

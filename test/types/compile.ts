@@ -19,6 +19,8 @@ const USERS_OPTIONS: ts.CompilerOptions = {
 export interface CompileOptions {
   /** Where the types of `pg` are taken from. @defaultValue '@types/pg' */
   readonly pgTypes?: '@types/pg' | 'types-pg-low'
+  /** Where `mysql2` is taken from. @defaultValue 'mysql2' */
+  readonly mysqlTypes?: 'mysql2' | 'mysql2-low'
   readonly compilerOptions?: ts.CompilerOptions
 }
 
@@ -30,13 +32,19 @@ export interface CompileOptions {
  */
 export function complaintsOf(
   programs: Readonly<Record<string, string | undefined>>,
-  { pgTypes = '@types/pg', compilerOptions = {} }: CompileOptions = {},
+  { pgTypes = '@types/pg', mysqlTypes = 'mysql2', compilerOptions = {} }: CompileOptions = {},
 ): string[] {
   const options: ts.CompilerOptions = {
     ...USERS_OPTIONS,
     paths: {
       ...Object.fromEntries(Object.entries(doors()).map(([door, source]) => [door, [source]])),
       ...(pgTypes === 'types-pg-low' ? { pg: [`${root}node_modules/types-pg-low/index.d.ts`] } : {}),
+      ...(mysqlTypes === 'mysql2-low'
+        ? {
+            mysql2: [`${root}node_modules/mysql2-low/index.d.ts`],
+            'mysql2/promise': [`${root}node_modules/mysql2-low/promise.d.ts`],
+          }
+        : {}),
     },
     ...compilerOptions,
   }

@@ -340,6 +340,11 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       // Nothing is kept here.
     }
 
+    /** The driver's own sweeper, which it starts where `maxIdle` is below the limit: the engine does its work. */
+    _removeIdleTimeoutConnections(): void {
+      // Nothing is swept here.
+    }
+
     [Symbol.dispose](): void {
       this.end()
     }
@@ -369,7 +374,6 @@ function configOf(
   config.connectionLimit = finite(engine.max)
   config.queueLimit = finite(engine.maxWaiting)
   config.maxIdle = engine.maxIdle ?? config.connectionLimit
-  // The driver's own sweeper starts where `maxIdle` is below the limit; ours does its work.
   config.idleTimeout = engine.idleTimeoutMillis ?? 60_000
   config.waitForConnections = waitForConnections
   config.resetOnRelease = resetSession === 'always'
