@@ -297,6 +297,7 @@ describeMysql('a pool on MariaDB', () => {
       const error: unknown = await pool.query('SELECT 1').catch((reason: unknown) => reason)
       expect(PoolError.is(error, 'ERR_POOL_OVERLOADED')).toBe(true)
       expect((error as Error).message).toMatch(/^No connections available\. .*all 2 are in use/)
+      await expect(pool.use(() => 1)).rejects.toThrow('No connections available.')
       for (const connection of held) connection.release()
       await pool.query('SELECT 1')
     })
@@ -618,6 +619,21 @@ describeMysql('a pool on MariaDB', () => {
       expect(runs).toBe(2)
       expect((await pool.query('SELECT name FROM items'))[0]).toEqual([{ name: 'theirs' }])
       await pool.query('DELETE FROM items')
+    })
+
+    it('says nothing more on a connection that its callback has given back', async () => {
+      pool = poolOn(rig.server, { connectionLimit: 1 })
+      let next: Awaited<ReturnType<typeof pool.getConnection>> | undefined
+      const failing = pool.transaction(async (connection) => {
+        connection.release()
+        next = await pool.getConnection()
+        await next.beginTransaction()
+        await next.query("INSERT INTO items VALUES (50, 'theirs')")
+      })
+      await expect(failing).rejects.toMatchObject({ code: 'ERR_POOL_LEASE_RELEASED' })
+      await next?.rollback()
+      expect((await next?.query('SELECT * FROM items'))?.[0]).toEqual([])
+      next?.release()
     })
 
     it('waits no longer than it is told, and not at all once its signal is aborted', async () => {

@@ -86,7 +86,9 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       const factory = new MysqlFactory(Connection, this.config.connectionConfig, this.#options, ask, {
         pool: this,
         isSetUp: () => this.listenerCount('connection') > 0,
-        connected: (connection) => this.emit('connection', connection),
+        connected: (connection) => {
+          this.#tell('connection', connection)
+        },
       })
       return new Pool(factory, this.#options.engine)
     }
@@ -110,7 +112,7 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       const call = inCallersContext(callback)
       this.#acquire(
         (lease) => process.nextTick(call, null, leasedConnections.create(this.#borrowing, lease.resource, lease)),
-        (error) => process.nextTick(call, error),
+        call,
       )
     }
 
@@ -127,18 +129,12 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
         lent(lease)
         return
       }
-      this.#wait(undefined).then(lent, failed)
+      // Whatever the caller does with it is not this promise's affair.
+      this.#wait(undefined).then(lent, (error: unknown) => process.nextTick(failed, error))
     }
 
     async #wait(options: AcquireOptions | undefined): Promise<Lease<PooledConnection>> {
-      if (!this.#options.waitForConnections || this.listenerCount('enqueue') > 0) {
-        const { used, waiting, max } = this.#core.stats()
-        // Nobody can open a connection for this caller: all are borrowed, or spoken for.
-        if (this.state === 'open' && used + waiting >= max) {
-          if (!this.#options.waitForConnections) throw noneAvailable(this.#core)
-          this.#tell('enqueue')
-        }
-      }
+      this.#noteQueueing()
       let lease: Lease<PooledConnection>
       try {
         lease = await (waits.hasSubscribers
@@ -149,6 +145,15 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       }
       this.#tell('acquire', lease.resource)
       return lease
+    }
+
+    /** @throws {OverloadedError} where every connection is borrowed, or spoken for, and nobody may wait */
+    #noteQueueing(): void {
+      if (this.#options.waitForConnections && this.listenerCount('enqueue') === 0) return
+      const { used, waiting, max } = this.#core.stats()
+      if (this.state !== 'open' || used + waiting < max) return
+      if (!this.#options.waitForConnections) throw noneAvailable(this.#core)
+      this.#tell('enqueue')
     }
 
     get #traced(): object {
@@ -265,6 +270,7 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       options: AcquireOptions | undefined,
     ): Promise<R> {
       const progress = { held: false }
+      this.#noteQueueing()
       try {
         return await this.#core.use(async (connection, lease) => {
           progress.held = true
@@ -289,8 +295,8 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       for (let attempt = 0; ; attempt++) {
         try {
           return await this.#use(
-            (leased, connection) =>
-              runTransaction(connection, { isolation, readOnly }, () => callback(leased.promise())),
+            (leased, { session }) =>
+              runTransaction(leased, session, { isolation, readOnly }, () => callback(leased.promise())),
             acquire,
           )
         } catch (error) {

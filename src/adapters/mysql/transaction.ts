@@ -1,5 +1,5 @@
-import type { PooledConnection } from './pooled-connection.ts'
-import { run } from './driver.ts'
+import { run, type DriverConnection } from './driver.ts'
+import type { Session } from './session.ts'
 
 export interface TransactionOptions {
   isolation?: 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable' | undefined
@@ -42,13 +42,16 @@ export function isRetryable(error: unknown): boolean {
   )
 }
 
-/** Runs the callback between START TRANSACTION and COMMIT. Its error survives a ROLLBACK that fails too. */
+/**
+ * Runs the callback between START TRANSACTION and COMMIT. Its error survives a ROLLBACK that fails too.
+ * @param connection - the borrower's: once that is given back, nothing more is said on it
+ */
 export async function runTransaction<R>(
-  connection: PooledConnection,
+  connection: DriverConnection,
+  session: Session,
   { isolation, readOnly }: TransactionOptions,
   callback: () => R | PromiseLike<R>,
 ): Promise<R> {
-  const { session } = connection
   // For the next transaction only, and that follows at once: it leaves nothing.
   if (isolation !== undefined)
     await session.quietly(() => run(connection, `SET TRANSACTION ISOLATION LEVEL ${ISOLATION[isolation]}`))

@@ -1,3 +1,4 @@
+import { inCallersContext } from '../../core/caller-context.ts'
 import { fingerprint } from '../../core/fingerprint.ts'
 import type { Operations } from '../../core/operations.ts'
 import type { DriverCommand } from './driver.ts'
@@ -23,11 +24,14 @@ export function watch(
   waitMillis: number,
 ): void {
   const startedAt = operations.now()
+  const ended = inCallersContext((failed: boolean) => {
+    operations.ended({ describe: () => fingerprint(text), label, waitMillis }, startedAt, failed)
+  })
   let isOver = false
   const over = (failed: boolean): void => {
     if (isOver) return
     isOver = true
-    operations.ended({ describe: () => fingerprint(text), label, waitMillis }, startedAt, failed)
+    ended(failed)
   }
   const done = command.onResult
   if (done !== undefined) {
