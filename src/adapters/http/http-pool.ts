@@ -11,12 +11,12 @@ import type { HttpConnection } from './connection.ts'
 import { makeDispatcher, type DispatcherHost, type DispatcherLike } from './dispatcher.ts'
 import type { AnyHandler, DispatchOptions, UndiciModule } from './driver.ts'
 import type { PoolWish } from './exchange.ts'
-import { resolveHttpOptions, type HttpFaceOptions, type ResolvedHttpOptions } from './options.ts'
+import { resolveHttpOptions, type HttpFaceOptions, type ResolvedHttpOptions, type UndiciOptions } from './options.ts'
 import { Site, type OriginStats } from './site.ts'
 import { UnreadBodies } from './unread-bodies.ts'
 
 /** Millpond's options, and those of undici's own `Pool` and `Client`. */
-export type HttpPoolOptions = HttpFaceOptions & Readonly<Record<string, unknown>>
+export type HttpPoolOptions = HttpFaceOptions & UndiciOptions
 
 /** What a request of the pool is told, besides what undici's is. */
 export interface HttpWish extends PoolWish {
@@ -248,5 +248,5 @@ function checkModule(pool: string, undici: Partial<UndiciModule>): void {
  * @throws {OptionError} on a wrong value, an unknown option, or two names for one thing
  */
 export function httpPool<U extends UndiciModule>(undici: U, options: HttpPoolOptions = {}): HttpPool<U> {
-  return new HttpPool(undici, options)
+  return new HttpPool(undici, options as Readonly<Record<string, unknown>>)
 }

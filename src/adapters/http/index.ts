@@ -1,6 +1,6 @@
 export { httpPool, HttpPool } from './http-pool.ts'
 export type { HttpPoolOptions, HttpWish } from './http-pool.ts'
-export type { CreateAttempt, HttpFaceOptions, TlsOptions } from './options.ts'
+export type { CreateAttempt, HttpFaceOptions, TlsOptions, UndiciOptions } from './options.ts'
 export type { CircuitOptions, CircuitState } from './circuit.ts'
 export type { HttpConnection } from './connection.ts'
 export type { OriginStats } from './site.ts'

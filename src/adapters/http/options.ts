@@ -81,6 +81,47 @@ const SAME: Readonly<Record<string, { readonly ours: string; readonly zeroIsNeve
   maxConcurrentStreams: { ours: 'streamsPerConnection' },
 }
 
+/** undici's own options, under its own names: of `Pool`, of `Client`, and of its connector. */
+export interface UndiciOptions {
+  /** The same as `max`; `null` and `0` are no limit. */
+  connections?: number | null | undefined
+  /** The same as `createTimeoutMillis`; `0` is no limit. */
+  connectTimeout?: number | undefined
+  /** The same as `headersTimeoutMillis`; `0` is no limit. */
+  headersTimeout?: number | null | undefined
+  /** The same as `bodyTimeoutMillis`; `0` is no limit. */
+  bodyTimeout?: number | null | undefined
+  /** The same as `idleTimeoutMillis`. */
+  keepAliveTimeout?: number | undefined
+  /** The same as `maxLifetimeMillis`; `null` is no limit. */
+  clientTtl?: number | null | undefined
+  /** The same as `maxUses`; `null` is no limit. */
+  maxRequestsPerClient?: number | null | undefined
+  /** The same as `http2`. */
+  allowH2?: boolean | undefined
+  /** The same as `streamsPerConnection`. */
+  maxConcurrentStreams?: number | undefined
+  /** What the connector takes (`lookup`, `keepAlive`, `localAddress`, …), or a connector of your own. */
+  connect?: object | ((wish: never, connected: never) => unknown) | undefined
+  maxHeaderSize?: number | undefined
+  maxResponseSize?: number | undefined
+  strictContentLength?: boolean | undefined
+  localAddress?: string | undefined
+  /** No connection is kept longer than this, whatever the server allows, in milliseconds. */
+  keepAliveMaxTimeout?: number | undefined
+  /** A connection is left this long before the server would close it, in milliseconds. @defaultValue 2_000 */
+  keepAliveTimeoutThreshold?: number | undefined
+  initialWindowSize?: number | undefined
+  connectionWindowSize?: number | undefined
+  pingInterval?: number | undefined
+  webSocket?: object | undefined
+  eventSource?: object | undefined
+  socketPath?: string | undefined
+  autoSelectFamily?: boolean | undefined
+  autoSelectFamilyAttemptTimeout?: number | undefined
+  maxCachedSessions?: number | undefined
+}
+
 /** What undici's client takes besides; it goes there as it is. */
 const CLIENT_NAMES = [
   'maxHeaderSize', 'maxResponseSize', 'strictContentLength', 'localAddress', 'keepAliveMaxTimeout',
