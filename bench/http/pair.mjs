@@ -4,7 +4,8 @@
  */
 import { SUBJECTS } from './subjects.mjs'
 
-const [, , origin = '', own = '', other = '', concurrencyText = '10', roundsText = '15', blockText = '400'] = process.argv
+const [, , origin = '', own = '', other = '', concurrencyText = '10', roundsText = '15', blockText = '400'] =
+  process.argv
 const [concurrency, rounds, block] = [concurrencyText, roundsText, blockText].map(Number)
 
 /** CPU of this process for each request of a block, in microseconds. */

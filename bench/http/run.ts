@@ -1,11 +1,11 @@
-/** `npm run bench:http -- [--rounds N] [--millis N]`: makes bench/results/http.json, and the tables of bench/README.md. */
+/** `npm run bench:http -- [--rounds N] [--pair-rounds N]`: makes bench/results/http.json, and the tables of bench/README.md. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startHttp } from '@millpond/rig'
-import { figure, table, writeSection } from '../lib/report.mjs'
+import * as reporting from '../lib/report.mjs'
 import { circumstances, runRounds } from '../lib/rounds.mjs'
-import { median, medianInterval } from '../lib/statistics.mjs'
+import * as statistics from '../lib/statistics.mjs'
 import { PAIRS, SUBJECTS } from './subjects.mjs'
 
 interface Figures {
@@ -15,16 +15,37 @@ interface Figures {
   readonly cpuMicros: number
 }
 type Round = Readonly<Record<string, Readonly<Record<string, Figures>>>>
+// The library of the benchmarks is plain JavaScript.
+const { median, medianInterval } = statistics as {
+  median(values: readonly number[]): number
+  medianInterval(values: readonly number[]): [number, number]
+}
+const { figure, table, writeSection } = reporting as {
+  figure(value: number): string
+  table(head: readonly string[], rows: readonly (readonly string[])[]): string
+  writeSection(name: string, text: string): void
+}
+
+/** CPU of each of a pair for a request, in one block of requests each. */
+interface PairRound {
+  readonly own: number
+  readonly other: number
+}
 interface Results {
   readonly circumstances: { date: string; node: string; cores: number; loadAverage: readonly number[] }
   readonly rounds: readonly Round[]
+  /** By the pair's names and the number of requests at a time. */
+  readonly pairs: Readonly<Record<string, readonly PairRound[]>>
 }
+
+const CONCURRENCIES = ['10', '100'] as const
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '15' },
-    millis: { type: 'string', default: '700' },
-    only: { type: 'string', multiple: true },
+    rounds: { type: 'string', default: '3' },
+    millis: { type: 'string', default: '1500' },
+    'pair-rounds': { type: 'string', default: '25' },
+    block: { type: 'string', default: '1000' },
     'report-only': { type: 'boolean', default: false },
   },
 })
@@ -33,22 +54,35 @@ const file = here('../results/http.json')
 
 async function run(): Promise<Results> {
   await using server = await startHttp()
-  const rounds = (await runRounds({
-    subjects: Object.keys(SUBJECTS).filter((name) => values.only?.includes(name) ?? true),
+  const rounds = await runRounds({
+    subjects: Object.keys(SUBJECTS),
     rounds: Number(values.rounds),
     program: here('./child.mjs'),
     args: (subject: string) => [subject, server.origin, values.millis],
-  })) as unknown as Round[]
-  return { circumstances: circumstances(), rounds } as unknown as Results
+  })
+  const pairs: Record<string, readonly PairRound[]> = {}
+  for (const [own = '', other = ''] of PAIRS) {
+    for (const concurrency of CONCURRENCIES) {
+      const name = `${own} / ${other}, ${concurrency}`
+      const [result] = await runRounds({
+        subjects: [name],
+        rounds: 1,
+        program: here('./pair.mjs'),
+        args: () => [server.origin, own, other, concurrency, values['pair-rounds'], values.block],
+        timeoutMillis: 600_000,
+      })
+      pairs[name] = (result as Record<string, readonly PairRound[]>)[name] ?? []
+    }
+  }
+  return { circumstances: circumstances(), rounds, pairs } as unknown as Results
 }
 
-/** Of all rounds, and of the pair within each round. */
-function report({ circumstances: when, rounds }: Results): string {
+function report({ circumstances: when, rounds, pairs }: Results): string {
   const names = Object.keys(rounds[0] ?? {})
   const parts = [
     `${when.date.slice(0, 10)}, Node ${when.node}, ${when.cores} cores, load ${when.loadAverage.join(' / ')} at the end; medians of ${rounds.length} interleaved rounds.`,
   ]
-  for (const concurrency of ['10', '100']) {
+  for (const concurrency of CONCURRENCIES) {
     const of = (name: string, key: keyof Figures): number[] =>
       rounds.map((round) => round[name]?.[concurrency]?.[key] ?? NaN)
     parts.push(
@@ -60,29 +94,27 @@ function report({ circumstances: when, rounds }: Results): string {
         ]),
       ),
     )
-    const pairs = PAIRS.filter((pair) => pair.every((name) => names.includes(name)))
-    parts.push(
-      table(
-        [`CPU per request, ${concurrency} at a time`, 'ratio within a round, median (95 %)'],
-        pairs.map(([own = '', other = '']) => {
-          const others = of(other, 'cpuMicros')
-          const ratios = of(own, 'cpuMicros').map((micros, round) => micros / (others[round] ?? NaN))
-          const [low, high] = medianInterval(ratios) as [number, number]
-          return [`${own} / ${other}`, `${median(ratios).toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})`]
-        }),
-      ),
-    )
   }
+  parts.push(
+    table(
+      ['client CPU for a request, in turns', 'ours µs', 'theirs µs', 'ratio within a round, median (95 %)'],
+      Object.entries(pairs).map(([name, blocks]) => {
+        const ratios = blocks.map(({ own, other }) => own / other)
+        const [low, high] = medianInterval(ratios)
+        return [
+          `${name} at a time`,
+          figure(median(blocks.map(({ own }) => own))),
+          figure(median(blocks.map(({ other }) => other))),
+          `${median(ratios).toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})`,
+        ]
+      }),
+    ),
+  )
   return parts.join('\n\n')
 }
 
 if (!values['report-only']) {
-  const results = await run()
-  if (values.only !== undefined) {
-    console.log(report(results))
-    process.exit(0)
-  }
-  writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`)
+  writeFileSync(file, `${JSON.stringify(await run(), null, 1)}\n`)
 }
 const text = report(JSON.parse(readFileSync(file, 'utf8')) as Results)
 writeSection('http', text)
