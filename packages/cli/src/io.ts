@@ -12,11 +12,13 @@ export interface Io {
   readonly width: number
   /** Whether progress may be shown: somebody looks, and the data goes elsewhere or is long in coming. */
   readonly progress: boolean
+  /** Calls back for every key that is pressed, until the function that it gives is called; none where nobody sits there. */
+  readonly keys?: ((pressed: (key: string) => void) => () => void) | undefined
 }
 
 /** The surroundings of this process. `NO_COLOR` beats `FORCE_COLOR` beats the terminal. */
 export function processIo(): Io {
-  const { env, stdout, stderr } = process
+  const { env, stdin, stdout, stderr } = process
   const set = (name: string): boolean => env[name] !== undefined && env[name] !== ''
   const color =
     !set('NO_COLOR') && (set('FORCE_COLOR') ? env['FORCE_COLOR'] !== '0' : stdout.isTTY && env['TERM'] !== 'dumb')
@@ -28,6 +30,19 @@ export function processIo(): Io {
     color,
     width: stdout.isTTY ? Math.max(50, Math.min(stdout.columns, 120)) : 100,
     progress: stderr.isTTY && !set('CI'),
+    keys: stdin.isTTY && stdout.isTTY ? keysOf(stdin) : undefined,
+  }
+}
+
+function keysOf(input: NodeJS.ReadStream): NonNullable<Io['keys']> {
+  return (pressed) => {
+    const listener = (text: string): void => {
+      for (const key of text) pressed(key)
+    }
+    input.setRawMode(true).setEncoding('utf8').resume().on('data', listener)
+    return () => {
+      input.off('data', listener).setRawMode(false).pause()
+    }
   }
 }
 

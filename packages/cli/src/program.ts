@@ -1,15 +1,17 @@
 import { Command, CommanderError } from 'commander'
 import type { CommandModule } from './command.ts'
+import { alerts } from './commands/alerts.ts'
 import { check } from './commands/check.ts'
 import { config } from './commands/config.ts'
 import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
+import { watch } from './commands/watch.ts'
 import { EXIT, UsageError, type Io } from './io.ts'
 import { painter } from './terminal.ts'
 import { VERSION } from './version.ts'
 
 /** In the order in which `millpond --help` lists them. */
-const COMMANDS: readonly CommandModule[] = [doctor, explain, config, check]
+const COMMANDS: readonly CommandModule[] = [doctor, explain, config, check, watch, alerts]
 
 const AFTER_HELP = `
 Exit codes: 0 all is well · 1 findings · 2 wrong usage · 3 a server could not be reached

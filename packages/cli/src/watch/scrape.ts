@@ -1,0 +1,105 @@
+import { UsageError } from '../io.ts'
+
+/** One number of a scrape. */
+interface Sample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+/** What one pool said at one moment. */
+export interface PoolSample {
+  readonly pool: string
+  readonly kind: string
+  readonly up: boolean
+  readonly idle: number
+  readonly used: number
+  readonly creating: number
+  /** Undefined where there is no limit. */
+  readonly max: number | undefined
+  readonly waiting: number
+  readonly oldestWaiterSeconds: number
+  readonly acquired: number
+  readonly timedOut: number
+  /** Refused, aborted and failed. */
+  readonly otherwiseLost: number
+  readonly created: number
+  /** How many waits took at most so many seconds, ascending; the last is `Infinity`. */
+  readonly waitBuckets: readonly (readonly [seconds: number, count: number])[]
+}
+
+export interface Scrape {
+  readonly at: number
+  readonly pools: readonly PoolSample[]
+}
+
+/** The address of the metrics that a person meant: a bare host gets the usual path. */
+export function metricsUrl(text: string): string {
+  const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  if (!URL.canParse(withScheme))
+    throw new UsageError(`"${text}" is no address; expected one like http://127.0.0.1:9464`)
+  const url = new URL(withScheme)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new UsageError(`"${text}" is no address of the web; expected one like http://127.0.0.1:9464`)
+  if (url.pathname === '/') url.pathname = '/metrics'
+  return url.href
+}
+
+/** The samples of Prometheus' text format; comments and what it does not understand are passed over. */
+export function parseMetrics(text: string): Sample[] {
+  const samples: Sample[] = []
+  for (const line of text.split('\n')) {
+    const match = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/.exec(line)
+    if (match === null) continue
+    const [, name = '', labelText = '', value = ''] = match
+    const labels: Record<string, string> = {}
+    for (const [, label = '', quoted = ''] of labelText.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g))
+      labels[label] = quoted.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char))
+    samples.push({ name, labels, value: Number(value.replace('+Inf', 'Infinity')) })
+  }
+  return samples
+}
+
+/** The pools of a scrape, in the order in which they come. */
+export function poolsOf(samples: readonly Sample[], prefix: string): PoolSample[] {
+  const byPool = new Map<string, Sample[]>()
+  for (const sample of samples) {
+    const pool = sample.labels['pool']
+    if (pool === undefined || !sample.name.startsWith(prefix)) continue
+    byPool.set(pool, [...(byPool.get(pool) ?? []), sample])
+  }
+  return Array.from(byPool, ([pool, own]) => {
+    const find = (name: string, label?: string, value?: string): number | undefined =>
+      own.find((each) => each.name === prefix + name && (label === undefined || each.labels[label] === value))?.value
+    const number = (name: string, label?: string, value?: string): number => find(name, label, value) ?? 0
+    const lost = ['refused', 'aborted', 'failed'].map((outcome) => number('acquires_total', 'outcome', outcome))
+    return {
+      pool,
+      kind: own[0]?.labels['kind'] ?? '',
+      up: number('up') === 1,
+      idle: number('connections', 'state', 'idle'),
+      used: number('connections', 'state', 'used'),
+      creating: number('connections', 'state', 'creating'),
+      max: find('connections_max'),
+      waiting: number('pending_requests'),
+      oldestWaiterSeconds: number('oldest_waiter_seconds'),
+      acquired: number('acquires_total', 'outcome', 'acquired'),
+      timedOut: number('acquires_total', 'outcome', 'timeout'),
+      otherwiseLost: lost.reduce((sum, count) => sum + count, 0),
+      created: number('connections_created_total'),
+      waitBuckets: own
+        .filter(({ name }) => name === `${prefix}acquire_wait_seconds_bucket`)
+        .map(({ labels, value }) => [Number((labels['le'] ?? '').replace('+Inf', 'Infinity')), value] as const)
+        .sort(([a], [b]) => a - b),
+    }
+  })
+}
+
+/** Asks a process for its pools. @throws {Error} with what went wrong in one line */
+export async function scrape(url: string, prefix: string, timeoutMillis = 5_000): Promise<Scrape> {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(timeoutMillis), headers: { accept: 'text/plain' } })
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`)
+  const pools = poolsOf(parseMetrics(await answer.text()), prefix)
+  if (pools.length === 0) throw new Error(`${url} tells of no pool (no metric that begins with ${prefix})`)
+  return { at: performance.now(), pools }
+}
