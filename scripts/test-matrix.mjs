@@ -32,6 +32,8 @@ check(
   { MILLPOND_TEST_MYSQL: 'lowest' },
 )
 checkNative()
+checkUndici('7.0.0')
+checkUndici('8.13.1', '24.21.0')
 
 console.log('')
 for (const { name, ok } of results) console.log(`${ok ? '✓' : '✗'} ${name}`)
@@ -62,6 +64,42 @@ function checkNative() {
     }
     const found = [join(folder, 'node_modules'), process.env.NODE_PATH].filter(Boolean).join(delimiter)
     check('the native pg', ['test/integration/pg-native'], { MILLPOND_TEST_PG: 'native', NODE_PATH: found })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Another undici than the one of this repository; undici 8 does not load on Node 20, so it brings a Node with it. */
+function checkUndici(undici, node) {
+  const name = `undici ${undici}${node === undefined ? '' : ` on Node ${node}`}`
+  console.log(`\n── ${name} ──`)
+  const folder = mkdtempSync(join(tmpdir(), 'millpond-undici-'))
+  try {
+    const binary = `node-${process.platform}-${process.arch}`
+    const wanted = [`undici@${undici}`, ...(node === undefined ? [] : [`${binary}@${node}`])]
+    const args = ['install', '--prefix', folder, '--ignore-scripts', '--engine-strict=false', '--no-audit', '--no-fund']
+    const installed = spawnSync('npm', [...args, '--loglevel=error', ...wanted], {
+      cwd: folder,
+      stdio: 'inherit',
+      shell: process.platform === 'win32',
+    })
+    if (installed.status !== 0) {
+      results.push({ name, ok: false })
+      return
+    }
+    const program = node === undefined ? process.execPath : join(folder, 'node_modules', binary, 'bin', 'node')
+    const { status } = spawnSync(
+      program,
+      [
+        '--import',
+        import.meta.resolve('tsx'),
+        'test/support/undici-program.mjs',
+        join(folder, 'node_modules', 'undici'),
+        `${root}src/adapters/http/index.ts`,
+      ],
+      { stdio: 'inherit' },
+    )
+    results.push({ name, ok: status === 0 })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -16,11 +16,11 @@ interface Figures {
 }
 type Round = Readonly<Record<string, Readonly<Record<string, Figures>>>>
 // The library of the benchmarks is plain JavaScript.
-const { median, medianInterval } = statistics as {
+const { median, medianInterval } = statistics as unknown as {
   median(values: readonly number[]): number
   medianInterval(values: readonly number[]): [number, number]
 }
-const { figure, table, writeSection } = reporting as {
+const { figure, table, writeSection } = reporting as unknown as {
   figure(value: number): string
   table(head: readonly string[], rows: readonly (readonly string[])[]): string
   writeSection(name: string, text: string): void

@@ -1,6 +1,6 @@
 import { OptionError } from '../../core/errors.ts'
 import { checkOption, nearestName, type OptionRule } from '../../core/option-check.ts'
-import { POOL_OPTION_NAMES, type PoolOptions } from '../../core/options.ts'
+import { POOL_OPTION_NAMES, resolveOptions, type PoolOptions } from '../../core/options.ts'
 import { resolveCircuit, type CircuitOptions, type CircuitSettings } from './circuit.ts'
 import type { HttpConnection } from './connection.ts'
 import { resolveRetry, type RetryOptions, type RetrySettings } from './retry.ts'
@@ -195,6 +195,9 @@ export function resolveHttpOptions(given: Given): ResolvedHttpOptions {
     circuit,
     interceptors = [],
   } = face as HttpFaceOptions
+  const engine = engineOptions(name, face)
+  // The pools are made later; what is wrong is told now.
+  resolveOptions('http', engine)
   if (tls !== undefined && typeof tls !== 'function') checkOption(name, 'tls', tls, { type: 'object' })
   const { createTimeoutMillis } = face
   if (createTimeoutMillis !== undefined) {
@@ -203,7 +206,7 @@ export function resolveHttpOptions(given: Given): ResolvedHttpOptions {
   return {
     name,
     origin: origin === undefined ? undefined : originOf(name, origin),
-    engine: engineOptions(name, face),
+    engine,
     client: {
       keepAliveTimeout: NEVER_MILLIS,
       keepAliveMaxTimeout: NEVER_MILLIS,

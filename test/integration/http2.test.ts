@@ -1,0 +1,69 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { startHttp, waitFor, type HttpServer } from '@millpond/rig'
+import { closeHttpPools, get, httpPoolOn, keepRequesting, type Echo } from '../support/http.ts'
+
+let server: HttpServer
+beforeAll(async () => {
+  server = await startHttp({ protocol: 'h2' })
+})
+afterEach(async () => {
+  await closeHttpPools()
+  await server.reset()
+})
+afterAll(async () => {
+  await server.stop()
+})
+
+const tls = (): { ca: Buffer } => ({ ca: server.certificate() })
+
+describe('HTTP/2', () => {
+  it('has many requests on one connection, as many as may be, and then another', async () => {
+    const pool = httpPoolOn(server, { http2: true, streamsPerConnection: 10, tls, max: 3 })
+    const answers = await Promise.all(Array.from({ length: 30 }, () => get(pool, '/slow?millis=300')))
+    expect(answers.map((text) => (JSON.parse(text) as Echo).httpVersion)).toEqual(Array(30).fill('2.0'))
+    expect(await server.view()).toMatchObject({ opened: 3, mostActive: 30 })
+    expect(pool.stats()).toMatchObject({ created: 3, used: 0, leases: 0 })
+    const lease = await pool.connections().acquire()
+    expect(lease.resource.protocol).toBe('HTTP/2')
+    lease.release()
+  })
+
+  it('sends bodies and reads them, by request and by fetch', async () => {
+    const pool = httpPoolOn(server, { http2: true, tls })
+    const { body } = await pool.request('/echo', { method: 'POST', body: 'over HTTP/2' })
+    expect(await body.json()).toMatchObject({ body: 'over HTTP/2', httpVersion: '2.0' })
+    const response = await pool.fetch('/echo', { method: 'PUT', body: 'fetched' })
+    expect(await response.json()).toMatchObject({ body: 'fetched' })
+    expect((await get(pool, '/bytes?n=300000')).length).toBe(300_000)
+  })
+
+  it('is left for HTTP/1.1 where the server does not speak it', async () => {
+    await using old = await startHttp({ protocol: 'https' })
+    const pool = httpPoolOn(old, { http2: true, tls: () => ({ ca: old.certificate() }), max: 4 })
+    const answers = await Promise.all(Array.from({ length: 20 }, () => get(pool, '/echo')))
+    expect(answers.map((text) => (JSON.parse(text) as Echo).httpVersion)).toEqual(Array(20).fill('1.1'))
+    expect(pool.origins()[old.origin]).toMatchObject({ max: 4 })
+    // Without being asked for it, it is not spoken.
+    const plain = httpPoolOn(server, { tls })
+    expect(JSON.parse(await get(plain, '/echo'))).toMatchObject({ httpVersion: '1.1' })
+  })
+
+  it('an abort ends one request, not its connection', async () => {
+    const pool = httpPoolOn(server, { http2: true, tls, max: 1 })
+    const other = get(pool, '/slow?millis=200')
+    await expect(pool.request('/slow', { timeoutMillis: 50 })).rejects.toMatchObject({ name: 'TimeoutError' })
+    expect(JSON.parse(await other)).toMatchObject({ httpVersion: '2.0' })
+    expect((await server.view()).opened).toBe(1)
+  })
+
+  it('a goodbye (GOAWAY) loses no request that may be repeated', async () => {
+    const pool = httpPoolOn(server, { http2: true, tls, max: 2, retry: true })
+    const load = keepRequesting(() => get(pool, '/slow?millis=5'), 10)
+    await waitFor(() => load.succeeded > 30, { what: 'requests succeed' })
+    await server.drain()
+    const before = load.succeeded
+    await waitFor(() => load.succeeded > before + 50, { what: 'requests succeed on another connection' })
+    await load.stop()
+    expect(load.failures).toEqual([])
+  })
+})
