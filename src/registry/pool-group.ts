@@ -53,7 +53,7 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
   readonly #members = new Map<K, Member<P>>()
   #listeners: readonly { readonly event: PoolEventName; readonly listener: Listener }[] = []
   /** The last statistics of pools that are closed: what they counted goes on counting. */
-  readonly #past: PoolStats[] = []
+  #past: readonly PoolStats[] = []
   #pastDistributions = addDistributions([])
   #kind = 'group'
   #sweep: Timer | undefined
@@ -164,9 +164,15 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
 
   /** A pool is closed: what it counted stays. */
   #bury(pool: P): void {
-    this.#past.push(pool.stats())
+    this.#remember(pool.stats())
     const last = coreOf(pool).distributions?.()
     if (last !== undefined) this.#pastDistributions = addDistributions([this.#pastDistributions, last])
+  }
+
+  /** One sum, however many pools there have been. */
+  #remember(stats: PoolStats): void {
+    const { name, state } = this
+    this.#past = [sumStats({ name, kind: this.#kind, state, max: 0 }, [], [...this.#past, stats])]
   }
 
   #scheduleSweep(): void {

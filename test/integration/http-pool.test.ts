@@ -218,6 +218,21 @@ describe('a pool', () => {
     expect(await down.health()).toMatchObject({ status: 'fail' })
   })
 
+  it('names an origin without what else is written with it', async () => {
+    const pool = httpPoolOn({})
+    const { port } = server
+    const { body } = await pool.dispatcher.request({
+      origin: `http://user:the-secret@127.0.0.1:${port}/`,
+      path: '/echo',
+      method: 'GET',
+    })
+    await body.dump()
+    expect(Object.keys(pool.origins())).toEqual([server.origin])
+    await expect(pool.dispatcher.request({ origin: 'the-secret', path: '/', method: 'GET' })).rejects.toThrow(
+      /Expected `origin` to be a URL/,
+    )
+  })
+
   it('shows no secret, whatever it is asked', async () => {
     const pool = httpPoolOn(server, { tls: { key: 'the-secret' } })
     const headers = { authorization: 'Bearer the-secret' }

@@ -18,13 +18,31 @@ export interface DispatcherLike {
   compose(interceptors: readonly unknown[]): DispatcherLike
 }
 
+/** The origin asked for last, as it was written and as it is named: most programs ask few. */
+let last = { given: '', origin: '' }
+
+/** @throws {OptionError} where it is no origin; what it is may hold a password, and is not shown */
+function normalOf(pool: string, given: string | URL): string {
+  if (typeof given !== 'string') return given.origin
+  if (given !== last.given) {
+    let origin: string
+    try {
+      ;({ origin } = new URL(given))
+    } catch {
+      throw new OptionError(pool, 'origin', 'Expected `origin` to be a URL such as https://api.example.com')
+    }
+    last = { given, origin }
+  }
+  return last.origin
+}
+
 /** Sends one request through the pool. */
 export function dispatch(host: DispatcherHost, options: DispatchOptions & PoolWish, handler: AnyHandler): boolean {
   const { origin = host.origin } = options
   if (origin === undefined) {
     throw new OptionError(host.name, 'origin', 'Expected a whole URL, or a pool with the option `origin`')
   }
-  const name = typeof origin === 'string' ? origin : origin.origin
+  const name = origin === host.origin ? origin : normalOf(host.name, origin)
   const exchange = isLegacy(handler)
     ? new LegacyExchange(host, name, options, handler)
     : new ModernExchange(host, name, options, handler)

@@ -55,7 +55,7 @@ class AgentPair implements HttpAgents {
   /** The sum over all origins of both agents. */
   stats(): PoolStats {
     const { name, kind, state } = this
-    return sumStats({ name, kind, state, max: Infinity }, Object.values(originsOf(this.#pool)), [])
+    return sumStats({ name, kind, state, max: Infinity }, Object.values(originsOf(this.#pool)), this.#pool.past)
   }
 
   origins(): Readonly<Record<string, AgentOriginStats>> {

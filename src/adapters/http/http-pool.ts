@@ -220,7 +220,7 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
 
 function withTimeout(signal: AbortSignal | undefined, millis: number | undefined): AbortSignal | undefined {
   if (millis === undefined || millis === Infinity) return signal
-  const timeout = AbortSignal.timeout(millis)
+  const timeout = AbortSignal.timeout(Math.max(0, Math.ceil(millis)))
   return signal == null ? timeout : AbortSignal.any([signal, timeout])
 }
 

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net'
 import { inspect } from 'node:util'
 import { AcquireTimeoutError, OverloadedError, PoolClosedError } from '../../core/errors.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
+import type { PoolStats } from '../../core/stats.ts'
+import { sumStats } from '../../core/sum-stats.ts'
 import { AgentLedger, type AgentOriginStats } from './agent-ledger.ts'
 import type { ResolvedAgentOptions } from './agent-options.ts'
 import { AgentQueue, waitForConnect } from './agent-queue.ts'
@@ -29,6 +31,9 @@ class ConnectTimeoutError extends Error {
   }
 }
 
+/** From so many origins on, those that are not in use are forgotten. */
+const MOST_ORIGINS = 500
+
 /** What the agents of one pool share. */
 export class AgentPool {
   readonly options: ResolvedAgentOptions
@@ -37,6 +42,8 @@ export class AgentPool {
   readonly kept = new WeakMap<Socket, Kept>()
   readonly agents: HttpAgent[] = []
   state: PoolState = 'open'
+  /** The sum of the origins that are forgotten. */
+  past: readonly PoolStats[] = []
 
   constructor(options: ResolvedAgentOptions) {
     this.options = options
@@ -56,10 +63,22 @@ export class AgentPool {
     const origin = `${scheme}//${key}`
     let ledger = this.ledgers.get(origin)
     if (ledger === undefined) {
+      if (this.ledgers.size >= MOST_ORIGINS) this.#forgetUnused()
       ledger = new AgentLedger(origin)
       this.ledgers.set(origin, ledger)
     }
     return ledger
+  }
+
+  /** Origins that are not in use any more count on in one sum. */
+  #forgetUnused(): void {
+    const { name } = this.options
+    for (const [origin, ledger] of this.ledgers) {
+      if (ledger.open + ledger.connecting + ledger.waiting > 0) continue
+      const stats = ledger.stats(name, this.state, 0)
+      this.past = [sumStats({ name, kind: 'http', state: this.state, max: 0 }, [], [...this.past, stats])]
+      this.ledgers.delete(origin)
+    }
   }
 
   #timeoutError(ledger: AgentLedger, waitedMillis: number): AcquireTimeoutError {
