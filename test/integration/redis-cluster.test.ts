@@ -83,6 +83,8 @@ describe.skipIf(found === undefined).each(ALL_CLUSTER_DRIVERS)('a cluster on $na
     await Promise.all([raise(), raise(), raise()])
     expect(await pool.client.get('{a}n')).toBe('4')
     await expect(pool.use(() => Promise.reject(new Error('mine')), { key: 'b' })).rejects.toThrow('mine')
+    pool.resize({ max: 3 })
+    expect(pool.nodeStats().flatMap(({ exclusive }) => exclusive?.max ?? [])).toEqual([3, 3])
     const { used, total } = pool
       .nodeStats()
       .map(({ exclusive }) => exclusive)

@@ -1,7 +1,8 @@
+import { inspect } from 'node:util'
 import { Command, Redis } from 'ioredis'
 import { createClient, defineScript, RESP_TYPES } from 'redis'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { waitFor, type RedisServer } from '@millpond/rig'
+import { startRedis, waitFor, type RedisServer } from '@millpond/rig'
 import { redisPool, type RedisPool } from 'millpond/redis'
 import { tryRedis, type NodeRedis } from '../support/redis.ts'
 
@@ -192,7 +193,7 @@ describe.skipIf(found === undefined)('the surface of ioredis', () => {
     await expect(other.get('k')).rejects.toThrow(/Connection is closed/)
   })
 
-  it('takes a URL, a database, and TLS', async () => {
+  it('takes a URL and a database', async () => {
     const pool = redisPool(Redis, { url: `${server.url}/5` })
     await pool.client.set('k', 'five')
     expect(
@@ -205,6 +206,49 @@ describe.skipIf(found === undefined)('the surface of ioredis', () => {
     await pool.use((client) => client.select(0))
     expect(await pool.use((client) => client.get('k'))).toBe('five')
     await pool.close()
+  })
+})
+
+describe.skipIf(found === undefined)('a server with TLS and users', () => {
+  it('is served to a user that may, and refused with the server’s words and no secret to one that may not', async () => {
+    await using own = await startRedis({
+      tls: true,
+      users: ['user app on >app-secret ~app:* +@all'],
+      password: 'unused-secret',
+    })
+    const tls = { ca: own.certificate }
+    const pools = [
+      redisPool(Redis, { host: own.host, port: own.port, username: 'app', password: 'app-secret', tls }),
+      redisPool(createClient, {
+        username: 'app',
+        password: 'app-secret',
+        socket: { host: own.host, port: own.port, tls: true as const, ...tls },
+      }) as unknown as RedisPool<Redis>,
+    ]
+    for (const pool of pools) {
+      expect(await pool.client.set('app:k', 'v')).toBe('OK')
+      expect(await pool.use((client) => client.get('app:k'))).toBe('v')
+      // What a user may not do costs nobody a connection.
+      await expect(pool.client.get('other:k')).rejects.toThrow(/^NOPERM/)
+      await expect(pool.use((client) => client.get('other:k'))).rejects.toThrow(/^NOPERM/)
+      expect(pool.stats()).toMatchObject({ created: 2, total: 2 })
+      expect(inspect(pool, { depth: 8, showHidden: true }) + JSON.stringify(pool)).not.toContain('app-secret')
+      await pool.close()
+    }
+    const untrusting = [
+      redisPool(Redis, { host: own.host, port: own.port, username: 'app', password: 'app-secret', tls: {} }),
+      redisPool(createClient, {
+        username: 'app',
+        password: 'app-secret',
+        socket: { host: own.host, port: own.port, tls: true as const },
+      }) as unknown as RedisPool<Redis>,
+    ]
+    for (const pool of untrusting) {
+      const error: unknown = await pool.client.get('app:k').catch((reason: unknown) => reason)
+      expect(error).toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+      expect(inspect(error, { depth: 8, showHidden: true })).not.toContain('app-secret')
+      await pool.close()
+    }
   })
 })
 

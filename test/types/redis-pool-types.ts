@@ -66,5 +66,3 @@ export const sentinel: Promise<string | null> = redisPool(createClient, {
 redisClusterPool(Cluster, { scaleReads: 'slave' })
 // @ts-expect-error a wrong value of the driver's own option
 redisClusterPool(Cluster, { nodes, scaleReads: 'replica' })
-// @ts-expect-error a wrong type of ours
-redisClusterPool(createCluster, { rootNodes: [], max: 'five' })

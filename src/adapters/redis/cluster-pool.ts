@@ -100,6 +100,11 @@ export class RedisClusterPool<C, N> extends LanedPool<C> {
     return await this.#nodes.use((client) => callback(client as N), key, options)
   }
 
+  /** Changes the sizes of the exclusive lanes while they run: `max` and `min` are those of each node. */
+  resize(sizes: { min?: number; max?: number }): void {
+    this.#nodes.resize(sizes)
+  }
+
   /** Every node that the driver knows, with its connections. Empty before the first command. */
   nodeStats(): RedisNodeStats[] {
     const cluster = this.#live

@@ -47,7 +47,7 @@ interface Waiting {
  */
 export class NodeLanes {
   readonly #dialect: ClusterDialect
-  readonly #options: PoolOptions<DriverClient>
+  #options: PoolOptions<DriverClient>
   readonly #name: string
   readonly #errors: DriverErrors
   readonly #host: NodeLanesHost
@@ -75,6 +75,12 @@ export class NodeLanes {
 
   get pools(): Pool<DriverClient>[] {
     return [...[...this.#made.values()].map(({ pool }) => pool), ...this.#leaving]
+  }
+
+  /** Changes the sizes of every lane, and of those to come. */
+  resize(sizes: { min?: number; max?: number }): void {
+    for (const { pool } of this.#made.values()) pool.resize(sizes)
+    this.#options = { ...this.#options, ...sizes }
   }
 
   /** Statistics of nodes that have left. */
