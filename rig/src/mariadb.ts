@@ -87,6 +87,7 @@ export class MariaDbServer implements AsyncDisposable {
     this.#settings = {
       ...SETTINGS,
       datadir: join(folder, 'data'),
+      tmpdir: folder,
       socket: join(folder, 's'),
       'pid-file': join(folder, 'pid'),
       'init-file': join(folder, 'init.sql'),
@@ -212,7 +213,9 @@ function initialise(folder: string, install: string, { password = 'rig-password'
     '--skip-name-resolve',
   ]
   try {
-    execFileSync(install, args, { cwd: folder, stdio: 'pipe', ...(isRoot ? NOBODY : {}) })
+    // Temporary tables of two servers that are made at once have the same names.
+    const env = { ...process.env, TMPDIR: folder }
+    execFileSync(install, args, { cwd: folder, env, stdio: 'pipe', ...(isRoot ? NOBODY : {}) })
   } catch (error) {
     const { stderr, stdout } = error as { stderr?: Buffer; stdout?: Buffer }
     throw new Error(`mariadb-install-db failed: ${String(stderr)}${String(stdout)}`, { cause: error })

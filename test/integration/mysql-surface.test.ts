@@ -52,10 +52,8 @@ describeMysql('the surface of mysql2’s pools', () => {
     expect(promise).toBeInstanceOf((mysql.createPool({}) as object).constructor)
     expect(callback.promise()).toBeInstanceOf((mysql.createPool({}) as object).constructor)
     const connection = await promise.getConnection()
-    expect(connection).toBeInstanceOf((mysql as unknown as { PoolConnection: new () => object }).PoolConnection)
-    expect(connection.connection).toBeInstanceOf(
-      (mysql2 as unknown as { PoolConnection: new () => object }).PoolConnection,
-    )
+    expect(connection.constructor.name).toBe('PromisePoolConnection')
+    expect(connection.connection).toBeInstanceOf((mysql2 as unknown as { Connection: new () => object }).Connection)
     expect(connection.threadId).toBe(await idOf(connection))
     connection.release()
   })

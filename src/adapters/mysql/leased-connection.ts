@@ -217,13 +217,19 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
   }
 }
 
-type PromiseConnectionClass = new (connection: Disposable, implementation?: PromiseConstructor) => object
+type Borrowed = Pick<LeasedConnection, 'destroy' | typeof Symbol.dispose>
+type PromiseConnectionClass = new (connection: Borrowed, implementation?: PromiseConstructor) => object
 
 /** The driver's own promise connection, whose `await using` is quiet where it was released before. */
 function promiseConnectionOf(connection: PooledConnection): PromiseConnectionClass {
   const Base = connection.promise().constructor as PromiseConnectionClass
   return class PromisePoolConnection extends Base {
-    declare readonly connection: Disposable;
+    declare readonly connection: Borrowed
+
+    /** Older versions call the driver's own method on what stands for the connection. */
+    destroy(): void {
+      this.connection.destroy()
+    }
 
     [Symbol.dispose](): void {
       this.connection[Symbol.dispose]()

@@ -44,7 +44,7 @@ interface Asked {
 
 type Callback = (error: unknown, ...results: unknown[]) => void
 
-export type MillpondPool = DriverPool & MysqlPoolExtras<object>
+type MillpondPool = DriverPool & MysqlPoolExtras<object>
 type MillpondPoolClass = new (options: string | object) => MillpondPool
 
 const classes = new WeakMap<DriverParts, MillpondPoolClass>()

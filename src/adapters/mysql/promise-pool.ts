@@ -6,11 +6,15 @@ import type { AcquireOptions, Pool, ReadyOptions } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import type { DriverParts, DriverPool, DriverPromisePool } from './driver.ts'
 import type { MysqlPoolExtras } from './extras.ts'
+import type { LeasedConnection } from './leased-connection.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import type { TransactionOptions } from './transaction.ts'
 
 export type MillpondPromisePool = DriverPromisePool & MysqlPoolExtras<object>
-type MillpondPool = DriverPool & MysqlPoolExtras<object>
+type MillpondPool = DriverPool &
+  MysqlPoolExtras<object> & {
+    getConnection(callback: (error: unknown, ...results: unknown[]) => void): void
+  }
 type PromisePoolClass = new (pool: MillpondPool, implementation?: PromiseConstructor) => MillpondPromisePool
 
 const classes = new WeakMap<DriverParts, PromisePoolClass>()
@@ -22,6 +26,18 @@ export function promisePoolOf(parts: DriverParts): PromisePoolClass {
 
   class PromisePool extends parts.PromisePool implements MysqlPoolExtras<object> {
     declare readonly pool: MillpondPool
+    declare readonly Promise: PromiseConstructor
+
+    /** A connection whose `await using` is quiet where it was released before. */
+    getConnection(): Promise<object> {
+      const { Promise: Implementation } = this
+      return new Implementation((resolve, reject) => {
+        this.pool.getConnection((error, connection) => {
+          if (error) reject(error)
+          else resolve((connection as LeasedConnection).promise(Implementation))
+        })
+      })
+    }
 
     get core(): Pool<PooledConnection> {
       return this.pool.core
