@@ -117,6 +117,8 @@ export interface PoolEvents {
   frozen: { readonly pool: string; readonly gapMillis: number }
   /** `resize` changed the sizes. */
   resized: { readonly pool: string; readonly min: number; readonly max: number }
+  /** Something about how the pool is used is probably a mistake; told once, also as a warning of the process. */
+  mistake: { readonly pool: string; readonly code: string; readonly message: string }
   /** A listener, a hook or a part of the factory threw where nobody could be told. */
   failure: { readonly pool: string; readonly from: string; readonly error: unknown }
   /** The pool is closed; the report of `close`. */
@@ -153,6 +155,7 @@ const EVENT_TABLE: Readonly<Record<PoolEventName, true>> = {
   suspended: true,
   frozen: true,
   resized: true,
+  mistake: true,
   failure: true,
   closed: true,
 }

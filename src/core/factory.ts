@@ -65,6 +65,8 @@ export interface StepContext {
 export interface ResourceFactory<T> {
   /** What is pooled, for messages and metrics: `'postgres'`, `'http'`, … */
   readonly kind: string
+  /** Where the resources lead to, without a secret: pools of one process with the same target are counted. */
+  readonly target?: string | undefined
   create(context: CreateContext): Promise<T>
   destroy(resource: T, reason: DestroyReason): void | Promise<void>
   /** Tells, without waiting, whether the resource can no longer be used. Asked on every release. */

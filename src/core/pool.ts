@@ -9,6 +9,7 @@ import type { ResourceFactory } from './factory.ts'
 import { checkHealth } from './health-check.ts'
 import { leaseAccess, type Lease } from './lease.ts'
 import type { PoolState } from './lifecycle.ts'
+import { lookForMistakes } from './mistakes.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from './managed-pool.ts'
 import { currentScope, runInScope, Scope } from './nesting.ts'
 import { checkOption } from './option-check.ts'
@@ -62,6 +63,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
 
   constructor(factory: ResourceFactory<T>, options: PoolOptions<T> = {}) {
     this.#engine = new Engine(factory, resolveOptions(factory.kind, options))
+    lookForMistakes(this.#engine)
     const { label, trackStacks, acquireTimeoutMillis } = this.#engine.options
     this.#plain = label === undefined && !trackStacks && acquireTimeoutMillis > 0
   }

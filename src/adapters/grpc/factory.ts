@@ -45,6 +45,7 @@ function closeOf(session: SessionLike, patienceMillis: number): Promise<void> {
 /** Opens, checks and ends the channels of one pool. */
 export class GrpcFactory<C extends GrpcClient> implements ResourceFactory<GrpcChannel<C>> {
   readonly kind = 'grpc'
+  readonly target: string
   readonly #Client: GrpcClientClass<C>
   readonly #target: string
   readonly #credentials: unknown
@@ -61,7 +62,7 @@ export class GrpcFactory<C extends GrpcClient> implements ResourceFactory<GrpcCh
     host: GrpcFactoryHost,
   ) {
     this.#Client = Client
-    this.#target = target
+    this.#target = this.target = target
     this.#credentials = credentials
     this.#options = options
     this.#host = host

@@ -37,6 +37,7 @@ const IS_READ_ONLY = 'SELECT @@global.read_only AS byOption, @@global.innodb_rea
 /** Opens, checks, cleans and ends the connections of one pool. */
 export class MysqlFactory implements ResourceFactory<PooledConnection> {
   readonly kind = 'mysql'
+  readonly target: string
   readonly #Connection: PooledConnectionClass
   readonly #config: DriverConfig
   readonly #options: ResolvedMysqlOptions
@@ -56,6 +57,8 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
     host: MysqlFactoryHost,
   ) {
     this.#Connection = Connection
+    const at = config as Readonly<Record<string, string | number | undefined>>
+    this.target = `mysql://${at['user'] ?? ''}@${at['host'] ?? 'localhost'}:${at['port'] ?? 3306}/${at['database'] ?? ''}`
     this.#config = config
     this.#options = options
     this.#askPassword = askPassword

@@ -4,10 +4,13 @@ import { classifyPg, WrongServerError } from './classify.ts'
 import { abortConnect, cutSocket, isBusy, run, type DriverClient, type DriverClientClass } from './driver.ts'
 import type { PasswordContext, ResolvedPgOptions } from './options.ts'
 import { Session } from './session.ts'
+import { targetOf } from './capacity.ts'
 
 /** Whom the factory tells what happens to connections. */
 export interface PgFactoryHost {
   connected(client: DriverClient): void
+  /** The pool's very first connection is open, and nobody has it yet. */
+  firstConnected(client: DriverClient): Promise<void>
   removed(client: DriverClient): void
   /** A connection failed while nobody held it. */
   failedIdle(error: unknown, client: DriverClient): void
@@ -31,6 +34,7 @@ const GOODBYE_MILLIS = 1_000
 /** Opens, checks, cleans and ends the connections of one pool. */
 export class PgFactory implements ResourceFactory<DriverClient> {
   readonly kind = 'postgres'
+  readonly target: string
   readonly #Client: DriverClientClass
   readonly #options: ResolvedPgOptions
   readonly #host: PgFactoryHost
@@ -39,12 +43,14 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   readonly #untold = new WeakSet<DriverClient>()
   readonly #held = new WeakSet<DriverClient>()
   #nextHost = 0
+  #capacityCompared = false
   #password: Promise<unknown> | undefined
 
   constructor(Client: DriverClientClass, options: ResolvedPgOptions, host: PgFactoryHost) {
     this.#Client = Client
     this.#options = options
     this.#host = host
+    this.target = targetOf(options)
   }
 
   session(client: DriverClient): Session | undefined {
@@ -154,6 +160,10 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   async #setUp(client: DriverClient, signal: AbortSignal): Promise<void> {
     await this.#checkRole(client)
     await this.#options.onConnect?.(client as never)
+    if (!this.#capacityCompared) {
+      this.#capacityCompared = true
+      await this.#host.firstConnected(client)
+    }
     signal.throwIfAborted()
     this.#host.connected(client)
     // What a 'connect' listener has sent belongs to the connection's first state: it is over before anyone gets it.

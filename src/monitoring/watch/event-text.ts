@@ -30,6 +30,7 @@ export const LEVELS: Readonly<Record<KeptEventName, LogLevel | 'quiet'>> = {
   suspended: 'info',
   frozen: 'warn',
   resized: 'info',
+  mistake: 'warn',
   failure: 'error',
   closed: 'info',
 }
@@ -72,6 +73,8 @@ const TEXTS: { readonly [E in KeptEventName]: (event: PoolEvents[E]) => string }
   resumed: (e) => `the server is back after ${formatMillis(e.pausedMillis)} and ${e.attempts} attempts`,
   suspended: (e) => (e.suspended ? 'suspended' : 'resumed on request'),
   frozen: (e) => `the process was frozen for ${formatMillis(e.gapMillis)}`,
+  // Its message names the server, which not everybody who reads this may know.
+  mistake: (e) => `probably used wrongly: ${e.code}`,
   resized: (e) => `resized to min ${e.min}, max ${e.max}`,
   failure: (e) => `${e.from} failed${why(e.error)}`,
   closed: (e) => `closed: ${e.closed} in order, ${e.forced} cut, ${e.rejected} callers rejected`,
