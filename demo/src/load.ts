@@ -1,5 +1,5 @@
 import { Agent, request } from 'node:http'
-import { USERS } from './service.ts'
+import { USERS } from './shop.ts'
 
 /** What the load has seen, since the last look and in all. */
 export class Tally {

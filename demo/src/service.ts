@@ -1,39 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import pg from 'pg'
-import { pgPool, type BorrowedClient, type PgPoolExtras } from 'millpond/pg'
-
-export type ServicePool = pg.Pool & PgPoolExtras<BorrowedClient<typeof pg>>
-
-/** Everything of the demo stands in a schema of its own, on whichever server it is. */
-export const SCHEMA = 'millpond_demo'
-export const USERS = 1_000
-
-/** A pool as one would configure it for production. */
-export function makePool(connectionString: string): ServicePool {
-  return pgPool(pg, {
-    connectionString,
-    name: 'shop',
-    max: 20,
-    min: 5,
-    idleTimeoutMillis: 30_000,
-    acquireTimeoutMillis: 5_000,
-    // A restart of the database is to be waited out, not answered with errors.
-    failFastWhenDown: false,
-    leakThresholdMillis: 10_000,
-    application_name: 'millpond-demo',
-    options: `-c search_path=${SCHEMA}`,
-    statement_timeout: 5_000,
-  })
-}
-
-export async function makeTables(pool: ServicePool): Promise<void> {
-  await pool.query(`DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE; CREATE SCHEMA ${SCHEMA}`)
-  await pool.query(`
-    CREATE TABLE ${SCHEMA}.users (id int PRIMARY KEY, name text NOT NULL, orders int NOT NULL DEFAULT 0);
-    CREATE TABLE ${SCHEMA}.orders (id bigserial PRIMARY KEY, user_id int NOT NULL REFERENCES ${SCHEMA}.users, total numeric NOT NULL CHECK (total > 0));
-    INSERT INTO ${SCHEMA}.users (id, name) SELECT n, 'user ' || n FROM generate_series(1, ${USERS}) AS n;`)
-}
+import type { Shop } from './shop.ts'
 
 class HttpError extends Error {
   readonly status: number
@@ -43,63 +10,23 @@ class HttpError extends Error {
   }
 }
 
-/** What the routes need of a database, so that the same routes also run without a pool. */
-export interface Database {
-  query(text: string, values: readonly unknown[]): Promise<pg.QueryResult>
-  transaction<R>(work: (client: pg.ClientBase) => Promise<R>): Promise<R>
-  health(): Promise<{ readonly status: string; readonly message: string }>
-}
+/** Answers what is not the shop's own business: health, metrics, the dashboard. */
+export type SideHandler = (request: IncomingMessage, response: ServerResponse) => void
 
-export function pooled(pool: ServicePool): Database {
-  return {
-    query: (text, values) => pool.query(text, [...values]),
-    transaction: (work) => pool.transaction(work),
-    health: () => pool.health({ timeoutMillis: 1_000 }),
-  }
-}
-
-/** The way that a pool replaces: a connection for every request. */
-export function connectionPerRequest(connectionString: string): Database {
-  const connected = async <R>(work: (client: pg.Client) => Promise<R>): Promise<R> => {
-    const client = new pg.Client({
-      connectionString,
-      options: `-c search_path=${SCHEMA}`,
-      application_name: 'millpond-demo',
-    })
-    client.on('error', () => undefined)
-    await client.connect()
-    try {
-      return await work(client)
-    } finally {
-      await client.end()
-    }
-  }
-  return {
-    query: (text, values) => connected((client) => client.query(text, [...values])),
-    transaction: (work) =>
-      connected(async (client) => {
-        await client.query('BEGIN')
-        try {
-          const result = await work(client)
-          await client.query('COMMIT')
-          return result
-        } catch (error) {
-          await client.query('ROLLBACK')
-          throw error
-        }
-      }),
-    health: () => Promise.resolve({ status: 'pass', message: 'No pool' }),
-  }
-}
-
+/** The shop over HTTP: `GET /users/:id`, `POST /orders`, and whatever else is mounted beside them. */
 export class Service {
-  readonly #database: Database
+  readonly #shop: Shop
+  readonly #mounted: Readonly<Record<string, SideHandler>>
   readonly #server: Server
 
-  constructor(database: Database) {
-    this.#database = database
+  constructor(shop: Shop, mounted: Readonly<Record<string, SideHandler>> = {}) {
+    this.#shop = shop
+    this.#mounted = mounted
     this.#server = createServer((request, response) => {
-      void this.#answer(request, response)
+      const [, first = ''] = (request.url ?? '/').split(/[/?]/)
+      const side = this.#mounted[first]
+      if (side === undefined) void this.#answer(request, response)
+      else side(request, response)
     })
     this.#server.keepAliveTimeout = 30_000
   }
@@ -132,38 +59,24 @@ export class Service {
 
   async #route(request: IncomingMessage): Promise<{ status: number; value: unknown }> {
     const { method, url = '/' } = request
-    const user = /^\/users\/(\d{1,9})$/.exec(url)?.[1]
-    if (method === 'GET' && user !== undefined) return { status: 200, value: await this.#user(Number(user)) }
+    const id = /^\/users\/(\d{1,9})$/.exec(url)?.[1]
+    if (method === 'GET' && id !== undefined) {
+      const user = await this.#shop.user(Number(id))
+      if (user === undefined) throw new HttpError(404, `There is no user ${id}`)
+      return { status: 200, value: user }
+    }
     if (method === 'POST' && url === '/orders')
       return { status: 201, value: await this.#order(await readJson(request)) }
-    if (method === 'GET' && url === '/health') {
-      const health = await this.#database.health()
-      return {
-        status: health.status === 'fail' ? 503 : 200,
-        value: { healthy: health.status !== 'fail', message: health.message },
-      }
-    }
-    throw new HttpError(404, 'There is GET /users/:id, POST /orders and GET /health')
-  }
-
-  async #user(id: number): Promise<unknown> {
-    const { rows } = await this.#database.query('SELECT id, name, orders FROM users WHERE id = $1', [id])
-    if (rows[0] === undefined) throw new HttpError(404, `There is no user ${id}`)
-    return rows[0]
+    const others = Object.keys(this.#mounted).map((name) => `, GET /${name}`)
+    throw new HttpError(404, `There is GET /users/:id, POST /orders${others.join('')}`)
   }
 
   async #order(order: unknown): Promise<unknown> {
     const { userId, total } = (order ?? {}) as { userId?: unknown; total?: unknown }
-    if (!Number.isInteger(userId)) throw new HttpError(400, 'Expected `userId` to be a whole number')
+    if (typeof userId !== 'number' || !Number.isInteger(userId))
+      throw new HttpError(400, 'Expected `userId` to be a whole number')
     if (typeof total !== 'number' || !(total > 0)) throw new HttpError(400, 'Expected `total` to be a number above 0')
-    return await this.#database.transaction(async (client) => {
-      const { rows } = await client.query('INSERT INTO orders (user_id, total) VALUES ($1, $2) RETURNING id', [
-        userId,
-        total,
-      ])
-      await client.query('UPDATE users SET orders = orders + 1 WHERE id = $1', [userId])
-      return rows[0] as unknown
-    })
+    return await this.#shop.order({ userId, total })
   }
 }
 

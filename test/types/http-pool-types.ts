@@ -28,7 +28,7 @@ export async function keepsTypes(): Promise<void> {
   const dispatcher: undici.Dispatcher = pool.dispatcher
   await dispatcher.stream({ path: '/', method: 'GET' }, () => process.stdout)
   const origins: Readonly<Record<string, OriginStats>> = pool.origins()
-  console.log(statusCode.toFixed(), headers.etag, await body.json(), response.ok, origins)
+  console.log(statusCode.toFixed(), headers['etag'], await body.json(), response.ok, origins)
   const lease = await pool.connections().acquire()
   const protocol: 'HTTP/1.1' | 'HTTP/2' = lease.resource.protocol
   console.log(protocol)

@@ -106,11 +106,6 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       return this.#core.state
     }
 
-    /** The driver's own timer for idle connections, which its constructor starts: here the engine ends them. */
-    _removeIdleTimeoutConnections(): void {
-      // Nothing to do: the queue that it would look into is the driver's.
-    }
-
     // ── borrowing ──
 
     getConnection(callback: Callback): void {
