@@ -15,7 +15,7 @@ import { PgFactory } from './factory.ts'
 import { leasedClientsOf, type Borrowing, type LeasedClient, type LeasedClients } from './leased-client.ts'
 import { resolvePgOptions, type PgFaceOptions, type ResolvedPgOptions } from './options.ts'
 import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
-import { isSubmittable, watchedQuery } from './watched-query.ts'
+import { isSubmittable, noteQuery, plainQuery, watchedQuery } from './watched-query.ts'
 
 /** How long `end()` leaves to borrowers before their connections are cut; pg.Pool waits for ever. */
 const END_MILLIS = 30_000
@@ -85,7 +85,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       this.#borrowing = {
         onStaleRelease,
         giveBack: (lease, client, error) => this.#giveBack(lease, client, error),
-        query: (client, args, label) => watchedQuery(this.#core.operations, client, args, label, 0),
+        query: (client, args, label) => watchedQuery(this.#core.operations, client, args, label),
       }
     }
 
@@ -213,19 +213,19 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       const askedAt = operations.watched ? operations.now() : NaN
       const lease = await this.#acquire(undefined)
       const client = lease.resource
-      const waitMillis = Number.isNaN(askedAt) ? 0 : operations.now() - askedAt
+      const sentAt = Number.isNaN(askedAt) ? NaN : operations.now()
       let result: unknown
       try {
         const args = values === undefined ? [text] : [text, values]
-        result = await (isSubmittable(text)
-          ? submitted(client, args)
-          : watchedQuery(operations, client, args, lease.label, waitMillis))
+        result = await (isSubmittable(text) ? submitted(client, args) : plainQuery(client, args))
       } catch (error) {
+        noteQuery(operations, text, lease.label, askedAt, sentAt, true)
         this.#factory.hold(client, false)
         if (this.listenerCount('release') > 0) this.#emitSafely('release', error, client)
         if (!lease.released) lease.release(error)
         throw error
       }
+      noteQuery(operations, text, lease.label, askedAt, sentAt, false)
       this.#giveBack(lease, client, undefined)
       return result
     }

@@ -2,22 +2,24 @@ import { fingerprint } from '../../core/fingerprint.ts'
 import type { Operations, OperationTold } from '../../core/operations.ts'
 import type { DriverClient } from './driver.ts'
 
+/** The client's own `query`. */
+export function plainQuery(client: DriverClient, args: unknown[]): unknown {
+  const { query } = client as unknown as { query: (this: unknown, ...args: unknown[]) => unknown }
+  return query.apply(client, args)
+}
+
 /** Runs the client's own `query` with these arguments, gives what it gives, and has it measured where somebody listens. */
 export function watchedQuery(
   operations: Operations,
   client: DriverClient,
   args: unknown[],
   label: string | undefined,
-  waitMillis: number,
 ): unknown {
-  const { query } = client as unknown as { query: (this: unknown, ...args: unknown[]) => unknown }
-  if (!operations.watched) return query.apply(client, args)
-  const operation: OperationTold = { describe: () => describeQuery(args[0]), label, waitMillis }
+  if (!operations.watched) return plainQuery(client, args)
+  const operation: OperationTold = { describe: () => describeQuery(args[0]), label }
   const at = args.findIndex((arg) => typeof arg === 'function')
   if (at < 0)
-    return isSubmittable(args[0])
-      ? query.apply(client, args)
-      : operations.run(operation, () => query.apply(client, args))
+    return isSubmittable(args[0]) ? plainQuery(client, args) : operations.run(operation, () => plainQuery(client, args))
   // With a callback the query is over when that is called.
   const callback = args[at] as (error: unknown, ...rest: unknown[]) => unknown
   const startedAt = operations.now()
@@ -25,7 +27,20 @@ export function watchedQuery(
     operations.ended(operation, startedAt, Boolean(error))
     return callback.call(this, error, ...rest)
   }
-  return query.apply(client, args.with(at, noted))
+  return plainQuery(client, args.with(at, noted))
+}
+
+/** A query of the pool's own is over. `askedAt` is NaN where nobody listened when it was asked for. */
+export function noteQuery(
+  operations: Operations,
+  query: unknown,
+  label: string | undefined,
+  askedAt: number,
+  sentAt: number,
+  failed: boolean,
+): void {
+  if (Number.isNaN(askedAt)) return
+  operations.ended({ describe: () => describeQuery(query), label, waitMillis: sentAt - askedAt }, sentAt, failed)
 }
 
 /** The fingerprint of the statement, or its name: never a value. */

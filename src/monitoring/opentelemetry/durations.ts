@@ -28,6 +28,7 @@ export class DurationRecorder {
       const { histogram, attributes } = instruments.durationOf(stats, kind)
       for (let left = zeros; left > 0; left--) histogram.record(0, attributes)
       for (const [bucket, count] of buckets.entries()) {
+        if (count === 0) continue
         const seconds = valueOf(bucket) / 1_000
         for (let left = count; left > 0; left--) histogram.record(seconds, attributes)
       }
