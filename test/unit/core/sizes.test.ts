@@ -66,6 +66,22 @@ describe('a resource that carries several leases', () => {
     expect(pool.stats()).toMatchObject({ idle: 2, leases: 0 })
   })
 
+  it.each([
+    ['lifo', [2, 2, 2]],
+    ['fifo', [1, 2, 1]],
+  ] as const)('is among equals the one that was used last, or longest ago: %s', async (order, expected) => {
+    const { pool, take } = setUp({ max: 2, maxLeasesPerResource: 2, order })
+    const leases = await take(4)
+    for (const lease of leases.sort((a, b) => a.resource.id - b.resource.id)) lease.release()
+    const used: number[] = []
+    for (let turn = 0; turn < 3; turn++) {
+      const lease = await pool.acquire()
+      used.push(lease.resource.id)
+      lease.release()
+    }
+    expect(used).toEqual(expected)
+  })
+
   it('is ended only by its last lease', async () => {
     const { pool, clock, factory } = setUp({ max: 1, maxLeasesPerResource: 3 })
     const [one, two] = [await pool.acquire(), await pool.acquire()]
