@@ -365,6 +365,46 @@ describe('a lifetime that ends in a full pool', () => {
   })
 })
 
+describe('a deadline that two stalls have made late', () => {
+  it('is extended by the first of them only', async () => {
+    const { take, ask, clock } = setUp({ max: 1 })
+    const [held] = await take(1)
+    const waiting = ask({ timeoutMillis: 100 })
+    await clock.advance(1)
+    await clock.stall(300)
+    expect(waiting.settled).toBe(false)
+    await clock.stall(900)
+    await clock.advance(1)
+    expect(waiting.error).toMatchObject({ code: 'ERR_POOL_ACQUIRE_TIMEOUT', stallMillis: 201 })
+    held?.release()
+  })
+})
+
+describe('looking at a pool', () => {
+  it('shows as many resources as asked for, the oldest first', async () => {
+    const { pool, take } = setUp({ max: 3 })
+    const leases = await take(3)
+    expect(pool.resources({ limit: 2 }).map(({ resourceId }) => resourceId)).toEqual([1, 2])
+    expect(pool.resources()).toHaveLength(3)
+    for (const lease of leases) lease.release()
+  })
+
+  it('hears who waits, and whether it was in vain', async () => {
+    const { pool, take, ask, clock } = setUp({ max: 1 })
+    const ends: boolean[] = []
+    pool.on('waiting', ({ over }) => void over.then((served) => ends.push(served)))
+    const [held] = await take(1)
+    ask({ timeoutMillis: 10 })
+    const served = ask()
+    await clock.advance(50)
+    held?.release()
+    await clock.settle()
+    served.lease?.release()
+    // The one that opened the first resource had waited too.
+    expect(ends).toEqual([true, false, true])
+  })
+})
+
 describe('options', () => {
   it('that are unknown, and like no other, are refused without a guess', () => {
     const make = (): unknown => new Pool(new FakeFactory(), { completelyUnheardOf: 1 } as object)
