@@ -20,6 +20,7 @@ testRule('no-double-release', {
     { name: 'behind a flag', code: inPg(`let released = false; const c = await pool.connect(); try { c.release(); released = true } finally { if (!released) c.release() }`) },
     { name: 'borrowed again between', code: inPg(`let c = await pool.connect(); c.release(); c = await pool.connect(); c.release()`) },
     { name: 'cleared between', code: inPg(`let c = await pool.connect(); c.release(); c = undefined; c?.release()`) },
+    { name: 'a parameter is not the function that takes it', code: inPg(`const c = await pool.connect(); await new Promise((resolve) => { c.query('x', () => { c.release(); resolve() }) })`) },
     { name: 'listeners taken off afterwards', code: inPg(`const c = await pool.connect(); c.release(); c.off('error', g)`) },
     { name: 'in catch and in order', code: inPg(`const c = await pool.connect(); try { await c.query('x'); c.release() } catch (e) { c.release(e) }`) },
   ],

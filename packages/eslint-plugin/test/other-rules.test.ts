@@ -46,6 +46,7 @@ testRule('no-private-driver-fields', {
   right: [
     { name: 'pg', code: `${PG}console.log(pool.totalCount, pool.idleCount, pool.waitingCount)` },
     { name: 'one’s own', code: `class Pool { get size() { return this._clients.length + this._idle.length } }` },
+    { name: 'the driver itself', code: `export const retries = (topology) => topology.s.options.retryReads` },
     { name: 'some other thing', code: `console.log(server._clients.length)` },
   ],
 }) // prettier-ignore
@@ -80,6 +81,7 @@ testRule('no-unread-body', {
   ],
   right: [
     { name: 'undici: read', code: `import { request } from 'undici'\nexport async function f() { const { statusCode, body } = await request('x'); if (statusCode !== 200) { await body.dump(); throw new Error('no') } return body.json() }` },
+    { name: 'fetch: json taken out', code: `export async function f(url) { const { status, json } = await fetch(url); return status === 200 ? json() : undefined }` },
     { name: 'undici: HEAD has none', code: `import { request } from 'undici'\nexport async function f() { const { statusCode } = await request('x', { method: 'HEAD' }); return statusCode }` },
     { name: 'fetch: read', code: `export async function f(url) { const response = await fetch(url); if (!response.ok) throw new Error('no'); return response.json() }` },
     { name: 'fetch: handed on', code: `export async function f(url) { const response = await fetch(url); return check(response) }` },

@@ -82,6 +82,10 @@ testRule('require-release', {
     { name: 'the pool of mssql is opened by connect', code: `import sql from 'mssql'\nconst pool = new sql.ConnectionPool({})\nexport async function f() { const p = await pool.connect(); return p.query('x') }` },
     { name: 'a function that ends the process', code: pg(`const client = await pool.connect()\nif (!ok) process.exit(1)\nclient.release()`) },
     { name: 'a worker pool that is none of ours', code: `import { workers } from 'somewhere'\nexport async function f() { const slot = await workers.acquire(); slot.run() }` },
+    { name: 'the means to give back handed to a stream', code: `import pg from 'pg'\nconst pool = new pg.Pool()\npool.connect((err, client, done) => {\n  if (err) throw err\n  const stream = client.query(new QueryStream('x'))\n  stream.on('end', done)\n})` },
+    { name: 'the method that gives back handed on', code: pg(`const client = await pool.connect()\nreturn client.query('x').finally(client.release)`) },
+    { name: 'a promise that is kept', code: `import { Pool } from 'tarn'\nconst pool = new Pool({})\nexport function f() { const pending = pool.acquire(); return { promise: pending.promise, cancel: () => pending.abort() } }` },
+    { name: 'a lease that says it has ended', code: `import { Pool } from 'millpond'\nconst pool = new Pool(factory)\nexport async function f() { const lease = await pool.acquire(); if (lease.released) return; lease.release() }` },
     { name: 'finally through a label', code: pg(`outer: for (const a of ok) { for (const b of a) { const client = await pool.connect(); try { if (b) continue outer; if (a) break outer } finally { client.release() } } }`) },
   ],
 }) // prettier-ignore

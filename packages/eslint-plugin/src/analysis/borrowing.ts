@@ -68,6 +68,8 @@ export function borrowingOf(acquire: Acquire, sourceCode: SourceCode): Borrowing
     const [resource] = parametersOf(then, sourceCode)
     return resource === undefined ? undefined : inCallback(acquire, then, resource, undefined, undefined)
   }
+  // Not awaited, it is a promise that somebody else may await; only `tryAcquire` lends at once.
+  if (!isAwaited(call) && methodOf(call) !== 'tryAcquire') return undefined
   const target = targetOf(outer)
   if (target?.type !== 'Identifier') return undefined
   const variable = variableOf(target, sourceCode)
@@ -108,6 +110,13 @@ export function outermost(call: Node): Node {
     else break
   }
   return node
+}
+
+function isAwaited(call: Node): boolean {
+  const outer = outermost(call)
+  for (let node = call; node !== outer && node.parent !== undefined; node = node.parent)
+    if (node.parent.type === 'AwaitExpression') return true
+  return false
 }
 
 function targetOf(node: Node): Node | undefined {

@@ -68,7 +68,28 @@ class LoanEffects {
       if (target.type !== 'Identifier' || value === null || !this.#isResource(target)) return undefined
       return this.#acquires(value) ?? 'clear'
     }
-    return this.#isResource(node) ? this.#mentionOf(node) : undefined
+    if (this.#isResource(node)) return this.#mentionOf(node)
+    return this.#isHandedOver(node) ? 'escape' : undefined
+  }
+
+  /** `stream.on('end', done)`, `work.finally(client.release)`: who gets the means to give back has the duty. */
+  #isHandedOver(node: Node): boolean {
+    const { done } = this.#borrowing
+    const { parent } = node
+    if (parent === undefined) return false
+    if (
+      node.type === 'Identifier' &&
+      done !== undefined &&
+      done.references.some(({ identifier }) => identifier === node)
+    )
+      return !(parent.type === 'CallExpression' && parent.callee === node)
+    return (
+      node.type === 'MemberExpression' &&
+      this.#isResource(bare(node.object)) &&
+      OWN_ENDS.has(nameOf(node) ?? '') &&
+      parent.type !== 'ChainExpression' &&
+      !(parent.type === 'CallExpression' && parent.callee === node)
+    )
   }
 
   mayThrow(node: Node): boolean {
@@ -114,6 +135,9 @@ class LoanEffects {
       if (name === variable) return asked.isThere ? 'present' : 'missing'
       if (name !== undefined && name === error) return asked.isThere ? 'missing' : 'present'
     }
+    // `if (lease.released) return`
+    if (node.type === 'MemberExpression' && this.#isResource(node.object) && nameOf(node) === 'released')
+      return 'missing'
     return this.#isFlag(node) ? 'flag' : undefined
   }
 
@@ -148,7 +172,8 @@ class LoanEffects {
       const called = variableOf(callee, this.#sourceCode)
       if (called !== undefined && called === done) return true
       if (TAKING_BACK.test(callee.name) && node.arguments.some((each) => this.#isResource(bare(each)))) return true
-      return this.#isLocalEnd(called?.defs[0]?.node)
+      const definition = called?.defs[0]
+      return definition?.type !== 'Parameter' && this.#isLocalEnd(definition?.node)
     }
     if (callee.type !== 'MemberExpression') return false
     const method = nameOf(callee)

@@ -76,8 +76,9 @@ export function resolve(node: Node, sourceCode: SourceCode, depth = 5): Node {
 export function functionOf(node: Node, sourceCode: SourceCode): FunctionNode | undefined {
   const plain = resolve(node, sourceCode)
   if (isFunction(plain)) return plain
-  const definition = variableOf(plain, sourceCode)?.defs[0]?.node
-  return isFunction(definition) ? definition : undefined
+  // The definition of a parameter is the function that takes it, which it is not.
+  const definition = variableOf(plain, sourceCode)?.defs[0]
+  return definition?.type === 'FunctionName' && isFunction(definition.node) ? definition.node : undefined
 }
 
 /** Whether two expressions name the same thing: one variable, or the same path from one variable or `this`. */

@@ -103,11 +103,11 @@ export const OPTION_FAULTS: readonly OptionFault[] = [
     { option: 'isolationPoolOptions', why: 'that is version 4; it is dropped', mend: 'use `createClientPool`' },
   ].map((each) => ({ ...each, makers: ['createClient'] }))),
   ...faults('undici', 'refused', [
-    { option: 'keepAlive', why: 'it throws: undici keeps connections alive always', mend: 'use `keepAliveTimeout`' },
-    { option: 'idleTimeout', why: 'it throws', instead: 'keepAliveTimeout' },
-    { option: 'maxKeepAliveTimeout', why: 'it throws', instead: 'keepAliveMaxTimeout' },
-    { option: 'socketTimeout', why: 'it throws', mend: 'use `headersTimeout` and `bodyTimeout`' },
-    { option: 'requestTimeout', why: 'it throws', mend: 'use `headersTimeout` and `bodyTimeout`' },
+    { option: 'keepAlive', why: 'undici keeps connections alive always; it throws, at the first request at the latest', mend: 'use `keepAliveTimeout`' },
+    { option: 'idleTimeout', why: 'it throws, at the first request at the latest', instead: 'keepAliveTimeout' },
+    { option: 'maxKeepAliveTimeout', why: 'it throws, at the first request at the latest', instead: 'keepAliveMaxTimeout' },
+    { option: 'socketTimeout', why: 'it throws, at the first request at the latest', mend: 'use `headersTimeout` and `bodyTimeout`' },
+    { option: 'requestTimeout', why: 'it throws, at the first request at the latest', mend: 'use `headersTimeout` and `bodyTimeout`' },
   ].map((each) => ({ ...each, makers: ['Pool', 'Client', 'Agent'] }))),
   ...faults('undici', 'ignored', [
     { option: 'maxSockets', why: 'that is http.Agent; undici drops it, and opens connections without limit', instead: 'connections' },

@@ -60,7 +60,8 @@ function driverOf(node: { readonly object: Node }, field: string, sourceCode: So
     return field.startsWith('_') && looksLikePool(node.object, sourceCode) ? 'its driver' : undefined
   }
   // The driver's `topology.s` holds its servers and their pools.
-  if (field === 's' && nameOf(node.object) === 'topology') return 'the MongoDB driver'
+  if (field === 's' && node.object.type === 'MemberExpression' && nameOf(node.object) === 'topology')
+    return 'the MongoDB driver'
   return undefined
 }
 

@@ -106,7 +106,7 @@ function heldBy(target: Node, sourceCode: SourceCode): Variable | 'nothing' | un
   if (target.type === 'Identifier') return variableOf(target, sourceCode)
   if (target.type !== 'ObjectPattern') return undefined
   if (target.properties.some(({ type }) => type === 'RestElement')) return undefined
-  const body = target.properties.find((each) => each.type === 'Property' && nameOf(each.key) === 'body')
+  const body = target.properties.find((each) => each.type === 'Property' && READS.test(nameOf(each.key) ?? ''))
   return body === undefined ? 'nothing' : variableOf(body.value as Node, sourceCode)
 }
 
@@ -118,7 +118,7 @@ function reads(identifier: Node, variable: Variable): boolean {
   const { parent } = identifier
   if (parent === undefined || variable.identifiers.includes(identifier as TSESTree.Identifier)) return false
   if (parent.type === 'MemberExpression' && parent.object === identifier)
-    return READS.test(nameOf(parent) ?? 'body') || variable.name === 'body'
+    return READS.test(nameOf(parent) ?? 'body') || READS.test(variable.name)
   return (
     !/^(VariableDeclarator|UnaryExpression|BinaryExpression|IfStatement|LogicalExpression|Property)$/.test(
       parent.type,

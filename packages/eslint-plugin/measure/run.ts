@@ -1,0 +1,66 @@
+// npx tsx --tsconfig tsconfig.json packages/eslint-plugin/measure/run.ts: what the strict rules find in real code, for counting by hand.
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as parser from '@typescript-eslint/parser'
+import { Linter } from 'eslint'
+import { plugin } from '../src/index.ts'
+
+const root = fileURLToPath(new URL('../../../', import.meta.url))
+const OWN = ['rig', 'demo', 'bench', 'examples', 'src', 'scripts', 'test']
+const PACKAGES = [
+  'bullmq', 'connect-pg-simple', 'drizzle-orm', 'express', 'generic-pool', 'got', 'graphile-worker', 'ioredis', 'kareem', 'knex', 'kysely',
+  'mariadb', 'mongodb', 'mongoose', 'mysql2', 'node-fetch', 'pg', 'pg-boss', 'pg-copy-streams', 'pg-cursor', 'pg-pool',
+  'pg-query-stream', 'redis', '@redis/client', 'sequelize', 'tarn', 'typeorm', 'undici', '@grpc/grpc-js', '@prisma/adapter-pg',
+  '@opentelemetry/instrumentation-pg', 'axios', 'lightning-pool',
+] // prettier-ignore
+
+const linter = new Linter()
+const config = [
+  ...plugin.configs.strict.map((each) => ({ ...each, files: ['**/*.{js,cjs,mjs,jsx,ts,cts,mts,tsx}'] })),
+  { files: ['**/*'], languageOptions: { parser: parser as never }, linterOptions: { noInlineConfig: true } },
+]
+
+/** Source files, and the code blocks of Markdown. */
+function* textsIn(folder: string): Generator<[name: string, code: string]> {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) {
+      if (
+        !['node_modules', 'dist', '.git', 'coverage', 'results'].includes(entry.name) ||
+        folder.includes('node_modules')
+      ) {
+        if (entry.name !== 'node_modules') yield* textsIn(path)
+      }
+    } else if (/\.(d\.[cm]?ts|min\.js|map)$/.test(entry.name) || statSync(path).size > 500_000) continue
+    else if (/\.[cm]?[jt]sx?$/.test(entry.name)) yield [path, readFileSync(path, 'utf8')]
+    else if (/\.md$/i.test(entry.name)) {
+      const blocks = readFileSync(path, 'utf8').matchAll(
+        /^```(?:js|javascript|ts|typescript|mjs)\b[^\n]*\n(.*?)^```/gms,
+      )
+      for (const [index, [, code = '']] of [...blocks].entries()) yield [`${path}.block-${index + 1}.ts`, code]
+    }
+  }
+}
+
+function measure(name: string, folder: string): void {
+  let [files, unread] = [0, 0]
+  const found: string[] = []
+  for (const [path, code] of textsIn(folder)) {
+    files++
+    const messages = linter.verify(code, config as never, { filename: path.replaceAll('node_modules', 'modules') })
+    if (messages.some(({ fatal }) => fatal === true)) unread++
+    const lines = code.split('\n')
+    for (const { ruleId, messageId, line } of messages)
+      if (ruleId !== null)
+        found.push(
+          `${ruleId.replace('millpond/', '')}/${messageId ?? ''} ${relative(root, path).replace('node_modules/', '')}:${line}  ${lines[line - 1]?.trim().slice(0, 100) ?? ''}`,
+        )
+  }
+  console.log(`\n## ${name}: ${files} files and blocks, ${unread} unread, ${found.length} findings`)
+  for (const each of found) console.log(each)
+}
+
+const [only] = process.argv.slice(2)
+for (const name of OWN) if (only === undefined || only === name) try { measure(name, join(root, name)) } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error } // prettier-ignore
+for (const name of PACKAGES) if (only === undefined || only === name) try { measure(name, join(root, 'node_modules', name)) } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error } // prettier-ignore
