@@ -5,13 +5,14 @@ import { check } from './commands/check.ts'
 import { config } from './commands/config.ts'
 import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
+import { size } from './commands/size.ts'
 import { watch } from './commands/watch.ts'
 import { EXIT, UsageError, type Io } from './io.ts'
 import { painter } from './terminal.ts'
 import { VERSION } from './version.ts'
 
 /** In the order in which `millpond --help` lists them. */
-const COMMANDS: readonly CommandModule[] = [doctor, explain, config, check, watch, alerts]
+const COMMANDS: readonly CommandModule[] = [doctor, explain, size, config, check, watch, alerts]
 
 const AFTER_HELP = `
 Exit codes: 0 all is well · 1 findings · 2 wrong usage · 3 a server could not be reached

@@ -196,10 +196,10 @@ describe('undici', () => {
     'refuses %s: a client at once, a pool and an agent at the first request',
     async (option) => {
       const origin = `http://127.0.0.1:${port}`
-      expect(() => new undici.Client(origin, { [option]: 1 } as never)).toThrow(/unsupported/)
+      expect(() => new undici.Client(origin, { [option]: 1 })).toThrow(/unsupported/)
       for (const dispatcher of [
-        new undici.Pool(origin, { [option]: 1 } as never),
-        new undici.Agent({ [option]: 1 } as never),
+        new undici.Pool(origin, { [option]: 1 }),
+        new undici.Agent({ [option]: 1 }),
       ]) {
         await expect(undici.request(origin, { dispatcher })).rejects.toThrow(/unsupported/)
         await dispatcher.destroy()
@@ -235,7 +235,7 @@ describe('http.Agent', () => {
   it.each(trying('http-agent', 'ignored').filter((option) => SIZES.includes(option)))(
     'has no bound in spite of %s',
     (option) => {
-      expect(new http.Agent({ [option]: 1 } as http.AgentOptions).maxSockets).toBe(Infinity)
+      expect(new http.Agent({ [option]: 1 }).maxSockets).toBe(Infinity)
     },
   )
 
@@ -270,7 +270,7 @@ describe('http.Agent', () => {
 
 describe('grpc-js', () => {
   it.each(trying('grpc', 'ignored'))('has never heard of %s', async (option) => {
-    const { recognizedOptions } = (await import('@grpc/grpc-js/build/src/channel-options.js' as string)) as {
+    const { recognizedOptions } = (await import('@grpc/grpc-js/build/src/channel-options.js')) as {
       recognizedOptions: Record<string, true>
     }
     expect(recognizedOptions).toHaveProperty(['grpc.keepalive_time_ms'])
@@ -280,7 +280,7 @@ describe('grpc-js', () => {
   })
 
   it('takes grpc.keepalive_permit_without_calls: true for no', async () => {
-    const { Http2SubchannelConnector } = (await import('@grpc/grpc-js/build/src/transport.js' as string)) as Record<
+    const { Http2SubchannelConnector } = (await import('@grpc/grpc-js/build/src/transport.js')) as Record<
       string,
       unknown
     >
@@ -330,7 +330,7 @@ describe('what is built on drivers', () => {
 
   it.each(trying('tarn', 'refused'))('tarn refuses %s', (option) => {
     const factory = { create: () => ({}), destroy: () => undefined, min: 0, max: 1 }
-    expect(() => new TarnPool({ ...factory, [option]: 3 } as never)).toThrow(/unsupported option/)
+    expect(() => new TarnPool({ ...factory, [option]: 3 })).toThrow(/unsupported option/)
   })
 })
 

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
-import { InvalidArgumentError, Option } from 'commander'
+import { Option } from 'commander'
 import type { CommandModule } from '../command.ts'
 import { examine } from '../doctor/examine.ts'
 import { SEVERITIES, type Severity } from '../doctor/finding.ts'
 import { EXIT } from '../io.ts'
+import { millis, positive } from '../parse.ts'
 import { progressTo } from '../progress.ts'
 import { githubReport, jsonReport, sarifReport } from '../reports/machine.ts'
 import { prettyReport } from '../reports/pretty.ts'
@@ -47,7 +48,7 @@ export const doctor: CommandModule = {
       .option(
         '--nat-timeout <duration>',
         'after how long the network forgets a silent connection: 350s on AWS, 4m on Azure',
-        duration,
+        millis,
       )
       .option('--include-tests', 'look at tests too')
       .option('--fix', 'mend what is mechanical')
@@ -82,20 +83,4 @@ export const doctor: CommandModule = {
         done(fails ? EXIT.findings : examination.unreachable > 0 ? EXIT.unreachable : EXIT.ok)
       })
   },
-}
-
-/** @throws {InvalidArgumentError} on anything but a whole number from 1 */
-export function positive(text: string): number {
-  const number = Number(text)
-  if (!Number.isInteger(number) || number < 1)
-    throw new InvalidArgumentError('expected a whole number from 1, such as 4.')
-  return number
-}
-
-/** @throws {InvalidArgumentError} on a duration without a unit */
-export function duration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
-  if (match === null) throw new InvalidArgumentError('expected a number with a unit: 500ms, 30s, 5m or 1h.')
-  const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
-  return Number(match[1]) * units[match[2] as keyof typeof units]
 }

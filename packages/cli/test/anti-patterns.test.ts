@@ -1,0 +1,9 @@
+import { expect, it } from 'vitest'
+import { antiPatternsPage } from './anti-patterns.ts'
+
+// After a change of messages: npx vitest run packages/cli/test/anti-patterns -u
+it('shows in docs/guide/anti-patterns.md what linter, doctor and library say today', async () => {
+  const page = await antiPatternsPage()
+  for (const [, block = ''] of page.matchAll(/^```\w*\n(.*?)^```/gms)) expect(block.trim()).not.toBe('')
+  await expect(page).toMatchFileSnapshot('../../../docs/guide/anti-patterns.md')
+})

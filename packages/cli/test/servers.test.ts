@@ -1,0 +1,175 @@
+import { createServer, type AddressInfo } from 'node:net'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  startFaultProxy,
+  startMariaDb,
+  startPostgres,
+  startRedis,
+  tryStart,
+  type FaultProxy,
+  type PostgresServer,
+} from '@millpond/rig'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { millpond } from './run.ts'
+
+let server: PostgresServer
+let proxy: FaultProxy
+let root: string
+
+beforeAll(async () => {
+  server = await startPostgres()
+  proxy = await startFaultProxy({ host: '127.0.0.1', port: server.config.port })
+  root = mkdtempSync(join(tmpdir(), 'millpond-servers-'))
+  // The project's own driver.
+  mkdirSync(join(root, 'node_modules'))
+  symlinkSync(new URL('../../../node_modules/pg', import.meta.url).pathname, join(root, 'node_modules/pg'))
+  writeFileSync(join(root, 'package.json'), '{"name":"shop","dependencies":{"pg":"8"}}')
+  writeFileSync(
+    join(root, 'db.js'),
+    `import pg from 'pg'\nexport const pool = new pg.Pool({ max: 60, connectionTimeoutMillis: 5000, idleTimeoutMillis: 900_000 })\npool.on('error', console.error)\n`,
+  )
+})
+afterAll(async () => {
+  await proxy.close()
+  await server.stop()
+  rmSync(root, { recursive: true, force: true })
+})
+
+interface Found {
+  readonly id: string
+  readonly severity: string
+  readonly message: string
+}
+
+async function doctor(url: string, ...args: string[]): Promise<{ code: number; findings: Found[] }> {
+  const { code, out } = await millpond(['doctor', '--root', root, '--json', '--connect', ...args], {
+    env: { DATABASE_URL: url },
+  })
+  return { code, findings: (JSON.parse(out) as { findings: Found[] }).findings }
+}
+
+describe('millpond doctor --connect', () => {
+  it('compares instances × max with what the server grants', async () => {
+    const { code, findings } = await doctor(server.connectionString, '--instances', '4')
+    expect(code).toBe(1)
+    const found = findings.find(({ id }) => id === 'fleet-exceeds-server')
+    expect(found?.message).toMatch(
+      /^4 × 60 = 240 connections may be asked of postgres:\/\/.*, which grants \d+ \(max_connections \d+, of which 3 are reserved; \d+ in use now\)/,
+    )
+    expect((await doctor(server.connectionString, '--instances', '1')).findings.map(({ id }) => id)).not.toContain(
+      'fleet-exceeds-server',
+    )
+  })
+
+  it('compares idle times with those of the network', async () => {
+    const { findings } = await doctor(server.connectionString, '--nat-timeout', '350s')
+    expect(findings.find(({ id }) => id === 'network-forgets-idle')?.message).toContain(
+      'keeps idle connections for 15 min, but the network forgets silent ones after 350 s',
+    )
+    expect((await doctor(server.connectionString)).findings.map(({ id }) => id)).not.toContain('network-forgets-idle')
+  })
+
+  it('notices what stands between', async () => {
+    const through = new URL(server.connectionString)
+    through.port = String(proxy.port)
+    expect((await doctor(through.href)).findings.map(({ id }) => id)).toContain('pooler-in-front')
+    expect((await doctor(server.connectionString)).findings.map(({ id }) => id)).not.toContain('pooler-in-front')
+  })
+
+  it('says what it could not reach, without the secret, and exits with 3', async () => {
+    const { code, findings } = await doctor('postgres://ada:hunter2@127.0.0.1:1/shop')
+    expect(code).toBe(3)
+    const found = findings.find(({ id }) => id === 'server-unreachable')
+    expect(found?.message).toMatch(/^postgres:\/\/127\.0\.0\.1:1\/shop could not be asked: .*ECONNREFUSED/)
+    expect(JSON.stringify(findings)).not.toContain('hunter2')
+  })
+
+  it('asks nobody without being told', async () => {
+    let connections = 0
+    const listener = createServer((socket) => {
+      connections++
+      socket.destroy()
+    })
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+    const url = `postgres://127.0.0.1:${(listener.address() as AddressInfo).port}/shop`
+    expect((await millpond(['doctor', '--root', root], { env: { DATABASE_URL: url } })).code).toBe(0)
+    expect((await millpond(['check', '--root', root], { env: { DATABASE_URL: url } })).code).toBe(2)
+    expect(connections).toBe(0)
+    listener.close()
+  })
+})
+
+describe('millpond check', () => {
+  it('connects, and shows what it takes and what is granted', async () => {
+    const { code, out } = await millpond(['check', '--root', root, server.connectionString])
+    expect(code).toBe(0)
+    expect(out).toMatch(/✓ +postgres:\/\/\S+ +PostgreSQL 1\d\S* +[\d.]+ ms +[\d.]+ ms +\d+ of \d+ +no/)
+  })
+
+  it('tells programs the same', async () => {
+    const { out } = await millpond(['check', '--root', root, '--json', '--connect'], {
+      env: { DATABASE_URL: server.connectionString },
+    })
+    expect(JSON.parse(out)).toMatchObject([{ ok: true, kind: 'postgres', variable: 'DATABASE_URL', tls: false }])
+  })
+
+  it('names the driver that is missing', async () => {
+    const { code, err } = await millpond(['check', '--root', root, 'mongodb://127.0.0.1:1'], {})
+    expect(code).toBe(2)
+    expect(err).toContain('npm install mongodb')
+  })
+})
+
+const mariadb = await tryStart('MariaDB', () => startMariaDb())
+const redis = await tryStart('Redis', () => startRedis())
+afterAll(async () => {
+  await mariadb?.stop()
+  await redis?.stop()
+})
+
+/** Gives the project a driver of its own. */
+const link = (name: string): void => {
+  symlinkSync(new URL(`../../../node_modules/${name}`, import.meta.url).pathname, join(root, 'node_modules', name))
+}
+
+describe.skipIf(mariadb === undefined)('MariaDB', () => {
+  it('is asked with mysql2', async () => {
+    link('mysql2')
+    const { host, port, user, password, database } = mariadb?.config ?? {}
+    const url = `mysql://${user ?? ''}:${password ?? ''}@${host ?? ''}:${port ?? 0}/${database ?? ''}`
+    const { code, out } = await millpond(['check', '--root', root, '--json', url])
+    expect(JSON.parse(out)).toMatchObject([
+      { ok: true, kind: 'mysql', version: expect.stringContaining('MariaDB') as string },
+    ])
+    expect(code).toBe(0)
+  })
+})
+
+describe.skipIf(redis === undefined)('Redis', () => {
+  it('is asked with ioredis', async () => {
+    link('ioredis')
+    const { out } = await millpond(['check', '--root', root, '--json', `redis://127.0.0.1:${redis?.port ?? 0}`])
+    expect(JSON.parse(out)).toMatchObject([
+      { ok: true, kind: 'redis', tls: false, version: expect.stringContaining('Redis') as string },
+    ])
+  })
+})
+
+describe('millpond size', () => {
+  it('computes the guide’s example, with reasons', async () => {
+    const { code, out } = await millpond(['size', '--cores', '4', '--wait', '10ms', '--service', '10ms'])
+    expect(code).toBe(0)
+    expect(out).toContain('max 8')
+    expect(out).toContain('min 2')
+  })
+
+  it('tells programs the same, and refuses to guess', async () => {
+    const { out } = await millpond(['size', '--cores', '4', '--instances', '2', '--server-limit', '100', '--json'])
+    expect((JSON.parse(out) as { max: number }).max).toBeGreaterThan(0)
+    const { code, err } = await millpond(['size'])
+    expect(code).toBe(2)
+    expect(err).toContain('millpond size --help')
+  })
+})
