@@ -308,11 +308,16 @@ export abstract class Exchange {
     if (!this.#begun) return this.#missed++ < MOST_MISSED
     const { method, body } = this.#options
     if (!isReplayable(body) || this.#sentAgain === SENT_AGAIN) return false
-    const isSafe = isIdempotent(method)
-      ? this.#reused
-      : lease?.released === false && lease.resource.bytesWritten === this.#bytesBefore
+    // What HTTP/2 has written for one request cannot be told from what it wrote for the others.
+    const isSafe = isIdempotent(method) ? this.#reused : lease !== undefined && this.#isUnwritten(lease)
     if (isSafe) this.#sentAgain++
     return isSafe
+  }
+
+  #isUnwritten(lease: Lease<HttpConnection>): boolean {
+    if (lease.released) return false
+    const { protocol, bytesWritten } = lease.resource
+    return protocol === 'HTTP/1.1' && bytesWritten === this.#bytesBefore
   }
 
   // ── again ──
