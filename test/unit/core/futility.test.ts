@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Futility } from '../../../src/core/futility.ts'
 import { setUp } from '../../support/harness.ts'
 
 /** Serves who waits, in turn; each holds its lease for a moment, in which it gives up or does not. */
@@ -21,6 +22,37 @@ describe('first come, first served', () => {
     const { served, again } = await run({ gaveUp: true })
     expect(served).toHaveLength(100)
     expect(await again()).toEqual([0, 1, 2, 3])
+  })
+})
+
+describe('the last 32 outcomes', () => {
+  const after = (...outcomes: readonly boolean[]): Futility => {
+    const futility = new Futility()
+    for (const gaveUp of outcomes) futility.note(gaveUp)
+    return futility
+  }
+  const times = (count: number, gaveUp: boolean): boolean[] => Array.from({ length: count }, () => gaveUp)
+
+  it('decide when more than half of them gave up, and not before there are so many', () => {
+    expect(after(...times(31, true)).servesNewest()).toBe(false)
+    expect(after(...times(32, true)).servesNewest()).toBe(true)
+    expect(after(...times(16, false), ...times(16, true)).servesNewest()).toBe(false)
+    expect(after(...times(15, false), ...times(17, true)).servesNewest()).toBe(true)
+    expect(after(...times(40, false), ...times(17, true)).servesNewest()).toBe(true)
+  })
+
+  it('do not decide on an answer that was wanted, nor take back what they decided before the queue is empty', () => {
+    expect(after(...times(31, true), false).servesNewest()).toBe(false)
+    const futility = after(...times(32, true), ...times(60, false), true)
+    expect(futility.servesNewest()).toBe(true)
+    futility.over()
+    expect(futility.servesNewest()).toBe(false)
+  })
+
+  it('leave every sixteenth turn to the oldest', () => {
+    const futility = after(...times(32, true))
+    const turns = Array.from({ length: 48 }, () => futility.servesNewest())
+    expect(turns.flatMap((newest, turn) => (newest ? [] : [turn + 1]))).toEqual([16, 32, 48])
   })
 })
 
