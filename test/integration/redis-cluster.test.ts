@@ -253,6 +253,26 @@ describe.skipIf(found === undefined).each(CLUSTER_DRIVERS)('a failover on $name'
   }, 90_000)
 })
 
+describe.skipIf(found === undefined).each(CLUSTER_DRIVERS)('whoever waits on $name', (driver) => {
+  it('waits no longer than told, whatever the time is spent on', async () => {
+    const pool = driver.pool(servers, { max: 1 })
+    pools.push(pool)
+    await pool.use(
+      async () => {
+        const other = pool.use(() => 'never', { key: '{a}k', timeoutMillis: 50 })
+        await expect(other).rejects.toMatchObject({ code: 'ERR_POOL_ACQUIRE_TIMEOUT' })
+        await expect(pool.use(() => 'never', { key: '{a}k', timeoutMillis: 0 })).rejects.toMatchObject({
+          code: 'ERR_POOL_ACQUIRE_TIMEOUT',
+        })
+        await expect(pool.use(() => 'never', { key: '{a}k', timeoutMillis: -5 })).rejects.toMatchObject({
+          code: 'ERR_POOL_OPTION',
+        })
+      },
+      { key: '{a}k' },
+    )
+  })
+})
+
 describe.skipIf(found === undefined).each(CLUSTER_DRIVERS)('an outage of the whole cluster on $name', (driver) => {
   it('keeps commands in a bounded queue, and serves them when it is over', async () => {
     const pool = driver.pool(servers, { maxWaiting: 3, acquireTimeoutMillis: 60_000 })

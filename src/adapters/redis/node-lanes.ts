@@ -100,14 +100,17 @@ export class NodeLanes {
   ): Promise<R> {
     let losses = 0
     let asked: string | undefined
+    let timeLeft = this.#timeLeft(options)
     for (let redirections = 0; ; redirections++) {
-      const cluster = await this.#host.cluster(options)
+      const cluster = await this.#host.cluster(timeLeft())
       try {
         return await this.#at(cluster, key, asked, options, async (lane, signal) => {
           const sent = asked === undefined ? command : this.#asking(command, lane)
-          return await lane.run(owner, sent, { ...options, signal, again: false })
+          return await lane.run(owner, sent, { ...options, ...timeLeft(), signal, again: false })
         })
       } catch (error) {
+        // It was sent, and waits anew.
+        if (error !== REROUTED) timeLeft = this.#timeLeft(options)
         if (owner.ended || this.#host.isClosing) throw error
         if (again && this.#dialect.resends && isConnectionLoss(error)) {
           if (++losses > this.#dialect.maxRetries) throw new MaxRetriesPerRequestError(this.#dialect.maxRetries)
@@ -119,6 +122,14 @@ export class NodeLanes {
         if (!/^MOVED /.test((error as Error).message) && error !== REROUTED) await pause(RETRY_MILLIS)
       }
     }
+  }
+
+  /** One wait has several steps: for the cluster, for a node, for the one that takes over. They share its time. */
+  #timeLeft({ signal, timeoutMillis = this.#options.acquireTimeoutMillis }: AcquireOptions): () => AcquireOptions {
+    const until = performance.now() + (timeoutMillis ?? Infinity)
+    // 0 and what is no duration are for the engine to judge.
+    if (timeoutMillis === undefined || !(timeoutMillis > 0)) return () => ({ signal, timeoutMillis })
+    return () => ({ signal, timeoutMillis: Math.max(1, until - performance.now()) })
   }
 
   /** A node to which a slot is being moved takes its commands only behind ASKING. */
@@ -135,11 +146,12 @@ export class NodeLanes {
     key: unknown,
     options: AcquireOptions,
   ): Promise<R> {
+    const timeLeft = this.#timeLeft(options)
     for (;;) {
-      const cluster = await this.#host.cluster(options)
+      const cluster = await this.#host.cluster(timeLeft())
       try {
         return await this.#at(cluster, key, undefined, options, (lane, signal) =>
-          lane.use(callback, { ...options, signal }),
+          lane.use(callback, { ...options, ...timeLeft(), signal }),
         )
       } catch (error) {
         if (error === REROUTED) continue
