@@ -24,7 +24,7 @@ export async function sleep(millis: number): Promise<void> {
 /** Asks again and again until the answer is neither false nor undefined; an error counts as "not yet". */
 export async function waitFor<R>(
   ask: () => R | Promise<R>,
-  { what, timeoutMillis = 10_000, everyMillis = 10 }: { what: string; timeoutMillis?: number; everyMillis?: number },
+  { what, timeoutMillis = 30_000, everyMillis = 10 }: { what: string; timeoutMillis?: number; everyMillis?: number },
 ): Promise<Exclude<R, false | undefined>> {
   const until = performance.now() + timeoutMillis
   let lastError: unknown

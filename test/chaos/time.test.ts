@@ -58,7 +58,7 @@ describe('time', { timeout: 180_000 }, () => {
         child.on('message', (message) => said.push(message as (typeof said)[number]))
         await waitFor(() => said.some(({ ready }) => ready), {
           what: 'the program has its pool',
-          timeoutMillis: 20_000,
+          timeoutMillis: 60_000,
         })
         const before = (await rig.view.backends()).map(({ pid }) => pid)
         child.kill('SIGSTOP')
@@ -69,7 +69,7 @@ describe('time', { timeout: 180_000 }, () => {
         child.kill('SIGCONT')
         const result = await waitFor(() => said.find(({ calls }) => calls !== undefined), {
           what: 'the program has made its calls',
-          timeoutMillis: 30_000,
+          timeoutMillis: 60_000,
         })
         const reused = (result.pids ?? []).filter((pid) => before.includes(pid))
         figures(`C12 stopped process, server ends idle ones ${how}`, {
