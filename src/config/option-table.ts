@@ -381,6 +381,27 @@ export const OPTIONS = {
     fallback: 10,
     docs: 'The most connections that only listen.',
   },
+  headersTimeoutMillis: {
+    group: 'driver',
+    rule: { type: 'duration', infinity: true },
+    kinds: ['http'],
+    fallback: 30_000,
+    docs: 'How long a server may take to its first headers.',
+  },
+  bodyTimeoutMillis: {
+    group: 'driver',
+    rule: { type: 'duration', infinity: true },
+    kinds: ['http'],
+    fallback: 30_000,
+    docs: 'How long a body may stand still.',
+  },
+  maxTotal: {
+    group: 'driver',
+    rule: { type: 'integer', min: 1, infinity: true },
+    kinds: ['http'],
+    fallback: Infinity,
+    docs: 'The most connections to all origins together.',
+  },
   streamsPerChannel: {
     group: 'driver',
     rule: { type: 'integer', min: 1 },
