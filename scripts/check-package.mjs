@@ -16,6 +16,7 @@ const BUDGET_KB = {
   './health': 70,
   './opentelemetry': 110,
   './mongodb': 160,
+  './observe': 200,
   './pg': 260,
   './redis': 300,
   './prometheus': 90,

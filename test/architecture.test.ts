@@ -50,7 +50,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   registry: ['core'],
   testing: ['core'],
-  observe: ['core'],
+  // A MongoClient is observed by its own adapter, which does nothing else.
+  observe: ['core', 'adapters/mongodb'],
   sizing: ['core'],
   config: ['core', 'registry'],
   health: ['core', 'registry'],

@@ -28,6 +28,9 @@ export abstract class ForeignPool implements ManagedPool, AsyncDisposable {
 
   abstract stats(): PoolStats
 
+  /** Stops watching and puts back what was wrapped. The pool goes on; the view counts no more, and is closed. */
+  abstract detach(): void
+
   /** Whether it is open or paused; asked while nobody closes it. */
   protected abstract get openState(): 'open' | 'paused'
 

@@ -265,6 +265,12 @@ export class MongoView extends ForeignPool {
     return report
   }
 
+  override detach(): void {
+    if (this.state === 'closed' || this.state === 'closing') return
+    this.#stop()
+    this.ownerClosed(0)
+  }
+
   #stop(): void {
     for (const server of this.#present()) this.#forget(server)
     for (const undo of this.#undo.values()) undo()
