@@ -1,40 +1,12 @@
-import type { OptionRule } from '../core/option-check.ts'
 import { POOL_OPTION_RULES } from '../core/options.ts'
+import { DRIVER_OPTIONS } from './driver-options.ts'
 import { OWN_FIELD_SUFFIXES, OWN_URL_SUFFIXES, type Kind, type SingleField } from './kinds.ts'
-
-/** One option: everything that anybody asks about it. */
-export interface OptionRow {
-  /** What it is about: where the server is, how the pool behaves, or what the driver is told. */
-  readonly group: 'connection' | 'pool' | 'driver'
-  /** What a value may be. Durations are milliseconds in code, and texts with a unit in files and variables. */
-  readonly rule: OptionRule
-  /** Numbers above it are refused. @defaultValue no bound */
-  readonly most?: number
-  /** Words that are values too. */
-  readonly words?: readonly string[]
-  /** Whose pools take it. @defaultValue all */
-  readonly kinds?: readonly Kind[]
-  /** Masked wherever it is shown, and read from a file where `<VARIABLE>_FILE` names one. */
-  readonly secret?: true
-  /** Where nobody says anything. Absent: nothing is set. */
-  readonly fallback?: number | string | boolean
-  /** Where an adapter keeps its driver's default. */
-  readonly fallbacks?: Readonly<Partial<Record<Kind, number | string | boolean>>>
-  /** Further endings of its variable behind `<PREFIX>POOL_`. */
-  readonly suffixes?: readonly string[]
-  /** What the adapter is told, where that is another name. */
-  readonly as?: Readonly<Partial<Record<Kind, string>>>
-  /** What the driver calls it: for those who come with its name. */
-  readonly drivers?: Readonly<Partial<Record<Kind, readonly string[]>>>
-  /** One or two sentences. */
-  readonly docs: string
-}
+import type { OptionRow } from './option-row.ts'
 
 const rules = POOL_OPTION_RULES
 /** Pools that Millpond's own engine runs; MongoDB's driver pools by itself. */
 const ENGINE = ['postgres', 'mysql', 'redis', 'http', 'grpc'] as const
 const SERVERS = ['postgres', 'mysql', 'mongodb', 'redis'] as const
-const SQL = ['postgres', 'mysql'] as const
 
 /**
  * Every option that a pool can be configured with, wherever it comes from. The types, the checks, the reading of files
@@ -328,87 +300,7 @@ export const OPTIONS = {
     docs: 'Announces operations, waits and leases that take longer, for those who listen.',
   },
 
-  statementTimeoutMillis: {
-    group: 'driver',
-    rule: { type: 'duration', zero: true },
-    kinds: ['postgres'],
-    as: { postgres: 'statement_timeout' },
-    drivers: { postgres: ['statement_timeout'] },
-    docs: 'The server ends a statement that runs longer; `0` never.',
-  },
-  idleInTransactionTimeoutMillis: {
-    group: 'driver',
-    rule: { type: 'duration', zero: true },
-    kinds: ['postgres'],
-    as: { postgres: 'idle_in_transaction_session_timeout' },
-    drivers: { postgres: ['idle_in_transaction_session_timeout'] },
-    docs: 'The server ends a session that idles in a transaction longer; `0` never.',
-  },
-  queryTimeoutMillis: {
-    group: 'driver',
-    rule: { type: 'duration', zero: true },
-    kinds: ['postgres'],
-    as: { postgres: 'query_timeout' },
-    drivers: { postgres: ['query_timeout'] },
-    docs: 'The client gives up a statement that takes longer, cancels it and ends its connection; `0` never.',
-  },
-  resetSession: {
-    group: 'driver',
-    rule: { type: 'one-of', values: ['auto', 'always', 'never'] },
-    kinds: SQL,
-    fallback: 'auto',
-    docs: 'Whether a session is cleaned between borrowers: when it took on state, always, or never.',
-  },
-  targetSessionAttrs: {
-    group: 'driver',
-    rule: { type: 'one-of', values: ['any', 'read-write', 'read-only', 'primary', 'standby'] },
-    kinds: ['postgres'],
-    fallback: 'any',
-    drivers: { postgres: ['target_session_attrs'] },
-    docs: 'Which of several servers is wanted.',
-  },
-  shared: {
-    group: 'driver',
-    rule: { type: 'integer', min: 1 },
-    kinds: ['redis'],
-    fallback: 1,
-    docs: 'Connections that all plain commands share.',
-  },
-  maxSubscribers: {
-    group: 'driver',
-    rule: { type: 'integer', min: 1, infinity: true },
-    kinds: ['redis'],
-    fallback: 10,
-    docs: 'The most connections that only listen.',
-  },
-  headersTimeoutMillis: {
-    group: 'driver',
-    rule: { type: 'duration', infinity: true },
-    kinds: ['http'],
-    fallback: 30_000,
-    docs: 'How long a server may take to its first headers.',
-  },
-  bodyTimeoutMillis: {
-    group: 'driver',
-    rule: { type: 'duration', infinity: true },
-    kinds: ['http'],
-    fallback: 30_000,
-    docs: 'How long a body may stand still.',
-  },
-  maxTotal: {
-    group: 'driver',
-    rule: { type: 'integer', min: 1, infinity: true },
-    kinds: ['http'],
-    fallback: Infinity,
-    docs: 'The most connections to all origins together.',
-  },
-  streamsPerChannel: {
-    group: 'driver',
-    rule: { type: 'integer', min: 1 },
-    kinds: ['grpc'],
-    fallback: 80,
-    docs: 'Calls at a time on one channel before another one is opened.',
-  },
+  ...DRIVER_OPTIONS,
 } as const satisfies Readonly<Record<string, OptionRow>>
 
 /** The name of an option in code. */

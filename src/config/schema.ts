@@ -1,13 +1,6 @@
 import { KINDS, type Kind } from './kinds.ts'
-import {
-  appliesTo,
-  fileKeyOf,
-  OPTION_NAMES,
-  optionsOf,
-  rowOf,
-  type OptionName,
-  type OptionRow,
-} from './option-table.ts'
+import { appliesTo, fileKeyOf, OPTION_NAMES, optionsOf, rowOf, type OptionName } from './option-table.ts'
+import type { OptionRow } from './option-row.ts'
 import { resolve } from './pool-config.ts'
 import { PRESETS } from './profiles.ts'
 import type { PoolSettings } from './types.ts'

@@ -1,7 +1,8 @@
 import { complaintAbout } from '../core/option-check.ts'
 import { parseConnectionUrl } from './connection-url.ts'
 import { isUnlimited, parseDuration } from './duration.ts'
-import { rowOf, type OptionName, type OptionRow } from './option-table.ts'
+import { rowOf, type OptionName } from './option-table.ts'
+import type { OptionRow } from './option-row.ts'
 
 export type Value = string | number | boolean
 
