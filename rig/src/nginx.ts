@@ -28,6 +28,7 @@ export async function startNginx(options: NginxOptions = {}): Promise<NativeServ
       join(folder, 'nginx.conf'),
       `${isRoot ? 'user root root;' : ''}
 daemon off;
+master_process off;
 worker_processes 1;
 pid ${folder}/nginx.pid;
 error_log stderr warn;
