@@ -118,7 +118,9 @@ export function knexSubject(config: PgConfig, { max, waitMillis = 10_000, isBrok
       return () => client.releaseConnection(connection)
     },
     // A query of knex begins when somebody waits for it.
-    work: async (millis) => await db.raw(sleepPg(millis)),
+    work: async (millis) => {
+      await db.raw(sleepPg(millis))
+    },
     counts: () => ({ used: client.pool.numUsed(), idle: client.pool.numFree() }),
     end: () => db.destroy(),
   }
