@@ -1,35 +1,31 @@
-/** One subject in every scenario, in a process of its own; writes its figures as JSON. */
+/** One subject in the scenarios whose names begin so, in a process of its own; writes its figures as JSON. */
 import { CONNECTIONS, SCENARIOS, SUBJECTS } from './subjects.mjs'
 
-const [, , name, target, millis] = process.argv
-const WARM_MILLIS = 400
-const sleep = (time) => new Promise((resolve) => setTimeout(resolve, time))
+const [, , name, target, prefix = ''] = process.argv
 
-async function measure({ operation, callers }) {
+async function measure({ operation, callers, warm, measured }) {
   const { operations, pool, close } = SUBJECTS[name]({ ...JSON.parse(target), connectionLimit: CONNECTIONS })
   const work = operations[operation]
   let figures
   if (work !== undefined) {
-    const times = []
-    let [measuring, over] = [false, false]
-    const caller = async (number) => {
-      for (let turn = number; !over; turn += callers) {
-        const startedAt = performance.now()
-        await work(pool, turn % 1_000)
-        if (measuring) times.push(performance.now() - startedAt)
+    const run = async (count, times) => {
+      let left = count
+      const caller = async () => {
+        while (left-- > 0) {
+          const startedAt = performance.now()
+          await work(pool, left % 1_000)
+          times.push(performance.now() - startedAt)
+        }
       }
+      await Promise.all(Array.from({ length: callers }, caller))
     }
-    const done = Promise.all(Array.from({ length: callers }, (_, number) => caller(number)))
-    await sleep(WARM_MILLIS)
+    await run(warm, [])
     globalThis.gc?.()
-    measuring = true
+    const times = []
     const [cpuBefore, startedAt] = [process.cpuUsage(), performance.now()]
-    await sleep(Number(millis))
+    await run(measured, times)
     const elapsedMillis = performance.now() - startedAt
     const cpu = process.cpuUsage(cpuBefore)
-    measuring = false
-    over = true
-    await done
     times.sort((a, b) => a - b)
     const quantile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))]
     figures = {
@@ -44,7 +40,7 @@ async function measure({ operation, callers }) {
 }
 
 const result = {}
-for (const scenario of SCENARIOS) {
+for (const scenario of SCENARIOS.filter(({ name: full }) => full.startsWith(prefix))) {
   const figures = await measure(scenario)
   if (figures !== undefined) result[scenario.name] = figures
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:mysql -- [--rounds N]`: queries against mysql2's own pools at equal connections, on MariaDB. Writes the
+ * `npm run bench:mysql -- [--rounds N] [--scenario query] [--subject promise]`: queries against mysql2's own pools at equal connections, on MariaDB. Writes the
  * raw figures to `bench/results/mysql.json`, and the tables made of them into `bench/README.md`.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -15,7 +15,8 @@ import { tables } from './tables.mjs'
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '15' },
-    millis: { type: 'string', default: '600' },
+    scenario: { type: 'string', default: '' },
+    subject: { type: 'string', default: '' },
     'report-only': { type: 'boolean', default: false },
   },
 })
@@ -28,10 +29,10 @@ if (!values['report-only']) {
   await setup.query("INSERT INTO bench_items SELECT seq, CONCAT('item ', seq) FROM seq_0_to_999")
   await setup.end()
   const rounds = await runRounds({
-    subjects: Object.keys(SUBJECTS),
+    subjects: Object.keys(SUBJECTS).filter((name) => name.includes(values.subject)),
     rounds: Number(values.rounds),
     program: fileURLToPath(new URL('child.mjs', import.meta.url)),
-    args: (subject: string) => [subject, JSON.stringify(server.config), values.millis],
+    args: (subject: string) => [subject, JSON.stringify(server.config), values.scenario],
   })
   writeFileSync(results, `${JSON.stringify({ circumstances: circumstances(), rounds }, null, 1)}\n`)
 }

@@ -20,7 +20,7 @@ export function tables({ circumstances: { date, node, cores, loadAverage }, roun
   ]
   for (const { name: scenario } of SCENARIOS) {
     const rows = Object.keys(SUBJECTS).flatMap((subject) => {
-      const own = rounds.map((round) => round[subject][scenario])
+      const own = rounds.map((round) => round[subject]?.[scenario])
       if (own.includes(undefined)) return []
       const middle = (key) => figure(median(own.map((each) => each[key])))
       const against = (key) => {
@@ -42,7 +42,7 @@ export function tables({ circumstances: { date, node, cores, loadAverage }, roun
         ],
       ]
     })
-    parts.push(`**${scenario}**`, table(HEAD, rows))
+    if (rows.length > 0) parts.push(`**${scenario}**`, table(HEAD, rows))
   }
   return parts.join('\n\n')
 }
