@@ -86,8 +86,8 @@ async function postgres() {
       // More than connections: callers wait, too.
       await Promise.all(Array.from({ length: 20 }, worker))
     },
-    10_000,
-    2_000,
+    5_000,
+    1_500,
   )
   await pool.end()
   return result

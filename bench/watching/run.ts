@@ -27,7 +27,7 @@ await using server = await startPostgres()
 const raw: Record<string, Record<string, Figures>[]> = {}
 for (const [scenario, times] of [
   ['postgres', rounds],
-  ['engine', Math.min(rounds, 9)],
+  ['engine', Math.min(rounds, 5)],
 ] as const)
   raw[scenario] = (await runRounds({
     subjects: [...SUBJECTS],
@@ -57,7 +57,7 @@ writeFileSync(
 )
 writeSection(
   'watching',
-  `${where.date.slice(0, 10)}, Node ${where.node}, ${where.cores} cores (load ${where.loadAverage[0]}); medians of ${rounds} interleaved rounds (9 of the engine), each subject in a
+  `${where.date.slice(0, 10)}, Node ${where.node}, ${where.cores} cores (load ${where.loadAverage[0]}); medians of ${rounds} interleaved rounds (5 of the engine), each subject in a
 process of its own, ratios within a round with the 95 % bootstrap interval of their median. Every subject has OpenTelemetry's tracing registered: that is
 the application's cost.
 
@@ -65,7 +65,7 @@ An acquire and a release of the engine alone, 300,000 of them:
 
 ${section('engine', 'ns', 1_000)}
 
-A query on PostgreSQL, 20 callers over 10 connections, 10,000 queries, CPU of the client process:
+A query on PostgreSQL, 20 callers over 10 connections, 5,000 queries, CPU of the client process:
 
 ${section('postgres', 'µs', 1)}`,
 )

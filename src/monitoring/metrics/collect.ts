@@ -1,7 +1,7 @@
 import { countsUpTo, type Distribution, type Distributions } from '../../core/distribution.ts'
 import type { HistogramSnapshot } from '../../core/histogram.ts'
-import { coreOf, type ManagedPool } from '../../core/managed-pool.ts'
-import type { PoolStats } from '../../core/stats.ts'
+import type { ManagedPool } from '../../core/managed-pool.ts'
+import { lookAt, type Look } from '../look.ts'
 import { ADVISED_BUCKETS } from './semconv.ts'
 import {
   CONVENTIONAL,
@@ -45,16 +45,6 @@ export interface MetricOptions {
   buckets?: readonly number[] | undefined
   /** Labels that every sample gets, such as an instance's name. @defaultValue none */
   labels?: Labels | undefined
-}
-
-/** One look at a pool. */
-export interface Look {
-  readonly stats: PoolStats
-  readonly distributions: Distributions | undefined
-}
-
-export function lookAt(pool: ManagedPool): Look {
-  return { stats: pool.stats(), distributions: coreOf(pool).distributions?.() }
 }
 
 /** The rows of one naming, and the pools that they are told of. */

@@ -1,5 +1,6 @@
 import { distributionSince, quantileOf, type Distributions } from '../../core/distribution.ts'
 import type { PoolStats } from '../../core/stats.ts'
+import type { Look } from '../look.ts'
 
 /** What a sample holds besides its time. Counts and percentiles are of the time since the sample before. */
 export const SAMPLE_FIELDS = [
@@ -35,13 +36,6 @@ export type SampleField = (typeof SAMPLE_FIELDS)[number]
 
 /** The past of one pool, column by column, oldest first. */
 export type PoolHistory = { readonly at: readonly number[] } & Readonly<Record<SampleField, readonly number[]>>
-
-/** One look at a pool. */
-export interface Look {
-  readonly stats: PoolStats
-  /** Undefined for pools that keep none. */
-  readonly distributions: Distributions | undefined
-}
 
 /** What happened between two looks at a pool, as the fields of a sample. */
 export function sampleOf(now: Look, before: Look | undefined): Record<SampleField, number> {

@@ -1,5 +1,6 @@
 import { formatMillis } from '../../core/report.ts'
-import { sampleOf, type Look } from './history.ts'
+import type { Look } from '../look.ts'
+import { sampleOf } from './history.ts'
 import type { LogEntry } from './logger.ts'
 
 /** What a pool did since the look before, in one line; every number is also in the fields. */

@@ -6,7 +6,8 @@ import { coreOf, type ManagedPool } from '../../core/managed-pool.ts'
 import { checkOption } from '../../core/option-check.ts'
 import { EventLog, type KeptEvent } from './event-log.ts'
 import { KEPT_EVENTS, LEVELS, type KeptEventName } from './event-text.ts'
-import { History, sampleOf, type Look, type PoolHistory } from './history.ts'
+import { lookAt, type Look } from '../look.ts'
+import { History, sampleOf, type PoolHistory } from './history.ts'
 import { writerFor, type LogEntry, type Logger } from './logger.ts'
 import { SlowLog, type SlowGroup } from './slow-log.ts'
 import { statsLine } from './stats-line.ts'
@@ -262,10 +263,6 @@ export class PoolWatch implements Disposable {
 /** Begins to watch the pools of a registry: those that are registered, and those that will be. */
 export function watchPools(registry: Followable, options: WatchOptions = {}): PoolWatch {
   return new PoolWatch(registry, options)
-}
-
-function lookAt(pool: ManagedPool): Look {
-  return { stats: pool.stats(), distributions: coreOf(pool).distributions?.() }
 }
 
 function fieldsOf({
