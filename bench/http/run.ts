@@ -15,16 +15,17 @@ interface Figures {
   readonly cpuMicros: number
 }
 type Round = Readonly<Record<string, Readonly<Record<string, Figures>>>>
+interface Reporting {
+  figure(value: number): string
+  table(head: readonly string[], rows: readonly (readonly string[])[]): string
+  writeSection(name: string, text: string): void
+}
 // The library of the benchmarks is plain JavaScript.
 const { median, medianInterval } = statistics as unknown as {
   median(values: readonly number[]): number
   medianInterval(values: readonly number[]): [number, number]
 }
-const { figure, table, writeSection } = reporting as unknown as {
-  figure(value: number): string
-  table(head: readonly string[], rows: readonly (readonly string[])[]): string
-  writeSection(name: string, text: string): void
-}
+const { figure, table, writeSection }: Reporting = reporting
 
 /** CPU of each of a pair for a request, in one block of requests each. */
 interface PairRound {

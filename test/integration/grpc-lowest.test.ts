@@ -40,6 +40,8 @@ it('the lowest version of the driver that is supported makes all kinds of calls,
   await once(bidi, 'end')
   expect(texts).toEqual(['s 0', 's 1', 'b', 'c'])
   await server.kill()
+  // A call that is sent into a connection as it dies is told of it.
+  await waitFor(() => pool.stats().idle + pool.stats().used === 0, { what: 'the pool has noticed' })
   const waiting = pool.promises.unary({ text: 'back' })
   await server.start()
   expect((await waiting).text).toBe('back')

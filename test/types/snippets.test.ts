@@ -41,7 +41,7 @@ function snippetsOf(page: string): Record<string, string> {
 function preludeOf(code: string): string {
   const isOwn = (name: string): boolean =>
     new RegExp(`(import|const|let|using|function|class)[^\\n=(]*\\b${name}\\b`).test(code)
-  const needsPool = /\bpool\./.test(code) && !isOwn('pool')
+  const needsPool = /\bpool[.,)]/.test(code) && !isOwn('pool')
   const lines = Object.entries(AT_HAND)
     .filter(([name]) => (new RegExp(`\\b${name}\\b`).test(code) || (name === 'pg' && needsPool)) && !isOwn(name))
     .map(([, line]) => line)

@@ -197,10 +197,7 @@ describe('undici', () => {
     async (option) => {
       const origin = `http://127.0.0.1:${port}`
       expect(() => new undici.Client(origin, { [option]: 1 })).toThrow(/unsupported/)
-      for (const dispatcher of [
-        new undici.Pool(origin, { [option]: 1 }),
-        new undici.Agent({ [option]: 1 }),
-      ]) {
+      for (const dispatcher of [new undici.Pool(origin, { [option]: 1 }), new undici.Agent({ [option]: 1 })]) {
         await expect(undici.request(origin, { dispatcher })).rejects.toThrow(/unsupported/)
         await dispatcher.destroy()
       }
