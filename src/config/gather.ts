@@ -123,13 +123,16 @@ export class Gatherer {
   #fieldVariables(names: readonly (readonly [OptionName, readonly string[]])[]): void {
     for (const [option, variables] of names) {
       if (!appliesTo(option, this.#kind)) continue
-      for (const { name, text } of this.#variables(variables, option))
+      for (const { name, text } of this.#variables(variables, option)) {
+        // Kubernetes says `REDIS_PORT=tcp://10.0.0.1:6379` where a Service is called `redis`; that is no port.
+        if (option === 'port' && /^(?:tcp|udp|sctp):\/\//.test(text)) continue
         this.#take(
           option,
           name === 'PGCONNECT_TIMEOUT' ? libpqSeconds(text) : valueOfText(option, text, name),
           { from: 'variable', name },
           name,
         )
+      }
     }
   }
 

@@ -90,8 +90,11 @@ export function expectation({ rule, most, words = [] }: OptionRow): string {
 /** Reads what the query of a URL says, where a driver's name stands for the option: milliseconds, `0` for no limit. */
 export function valueOfQuery(option: OptionName, text: string, name: string): Parsed {
   const { rule } = rowOf(option)
+  // `queueLimit=0` bounds nothing to the driver.
+  if (rule.type === 'integer' && rule.min === 0 && rule.infinity === true && text === '0')
+    return checked(option, Infinity, name)
   if (rule.type !== 'duration' || !/^\d+$/.test(text)) return valueOfText(option, text, name)
-  const millis = Number(text)
+  const millis = Number(text) * (/^\w+Seconds\b/.test(name) ? 1_000 : 1)
   return checked(option, millis === 0 && rule.infinity ? Infinity : millis, name)
 }
 

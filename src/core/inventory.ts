@@ -246,6 +246,7 @@ export class Inventory<T> {
     const { counters, options, factory } = this.#context
     this.available.remove(entry)
     this.move(entry, CLOSING)
+    let isAtOnce = true
     bounded<T, void>(
       this.#context,
       'destroy',
@@ -257,9 +258,12 @@ export class Inventory<T> {
         counters.destroyed[reason]++
         entry.resource = undefined
         this.#announce(entry, reason, error)
-        this.#context.changed()
+        // Over at once: whoever ends a resource has yet to say what that means for the others.
+        if (isAtOnce) queueMicrotask(() => this.#context.changed())
+        else this.#context.changed()
       },
     )
+    isAtOnce = false
   }
 
   #announce(entry: Entry<T>, reason: DestroyReason, error: unknown): void {

@@ -33,7 +33,8 @@ interface LeaseAccess {
   request<T>(lease: Lease<T>): Request | undefined
   holder<T>(lease: Lease<T>): Holder<T>
   enterScope<T>(lease: Lease<T>, scope: Scope): void
-  takeAway<T>(lease: Lease<T>, why: Error): void
+  /** Ends the lease; what is given back tells its borrower. Undefined where it has ended already. */
+  takeAway<T>(lease: Lease<T>, why: Error): (() => void) | undefined
 }
 
 /** The pool's own door to a lease: nobody else can make one, end one, or look into one. */
@@ -98,9 +99,10 @@ export class Lease<T> {
         lease.#mutable.scope = scope
       },
       takeAway(lease, why) {
+        if (lease.#slot === undefined) return undefined
         lease.#slot = undefined
         lease.#mutable.takenAway = why
-        lease.#mutable.abort?.abort(why)
+        return () => lease.#mutable.abort?.abort(why)
       },
     }
   }

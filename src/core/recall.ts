@@ -33,16 +33,20 @@ export class Recall<T> {
   /** Ends a lease, and destroys its resource: whoever held it may still be using it. */
   lease(entry: Entry<T>, holder: Holder<T>, reason: keyof typeof TAKEN_AWAY, why: string = TAKEN_AWAY[reason]): void {
     const lease = holder.lease()
+    const tell = lease === undefined ? undefined : leaseAccess.takeAway(lease, new Error(why))
     if (lease === undefined) {
       this.#inventory.giveUp(entry, holder)
     } else {
-      leaseAccess.takeAway(lease, new Error(why))
+      // Given back meanwhile, by whoever was told of another lease that was taken away.
+      if (tell === undefined) return
       this.#inventory.takeBack(entry, lease)
       this.#host.forget(lease)
     }
     entry.broken = true
     if (entry.leases === 0) this.#inventory.destroy(entry, reason)
     else this.#inventory.drain(entry)
+    // Runs what the borrower has set on `lease.signal`: only once everything adds up again.
+    tell?.()
     this.#context.changed()
   }
 

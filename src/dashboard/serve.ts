@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { OptionError } from '../core/errors.ts'
 import { toNodeHandler } from '../health/node-handler.ts'
 import { dashboard, type Watchable } from './dashboard.ts'
 import type { DashboardOptions } from './options.ts'
@@ -25,6 +26,13 @@ export async function serveDashboard(
   registry: Watchable,
   { port = 0, host = '127.0.0.1', ...options }: ServeOptions = {},
 ): Promise<ServedDashboard> {
+  // Whoever is not a browser says any name in its `Host` header.
+  if (!/^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host) && options.authorize === undefined)
+    throw new OptionError(
+      'dashboard',
+      'authorize',
+      `With \`host\` ${host} others can reach the dashboard: give \`authorize\`, which decides who may look`,
+    )
   const handler = dashboard(registry, options)
   const server = createServer(toNodeHandler(handler)).unref()
   server.on('connection', (socket) => socket.unref())
@@ -32,9 +40,9 @@ export async function serveDashboard(
     server.once('error', reject)
     server.listen(port, host, resolve)
   })
-  const { port: taken, family } = server.address() as AddressInfo
+  const { port: taken } = server.address() as AddressInfo
   return {
-    url: `http://${family === 'IPv6' ? `[${host}]` : host}:${taken}/`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}/`,
     async close() {
       handler.close()
       await new Promise<void>((resolve) => {

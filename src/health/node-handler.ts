@@ -35,7 +35,10 @@ export function toNodeHandler(
   return (request, response, next) => {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
-    respond(handler, toRequest(request, gone.signal), response, gone.signal).catch((error: unknown) => {
+    // What is no request to `Request` (TRACE, credentials in the address) must not throw into the server.
+    const answered = async (): Promise<void> =>
+      await respond(handler, toRequest(request, gone.signal), response, gone.signal)
+    answered().catch((error: unknown) => {
       if (response.headersSent === true) response.destroy?.()
       else if (next !== undefined) next(error)
       else {
@@ -64,14 +67,20 @@ async function respond(
 /** Sends a body as it comes. Whoever reads slower is waited for; whoever goes away ends it at its source. */
 async function pour(body: ReadableStream<Uint8Array>, response: NodeResponse, gone: AbortSignal): Promise<void> {
   const reader = body.getReader()
-  gone.addEventListener('abort', () => void reader.cancel().catch(() => undefined))
+  let wake = (): void => undefined
+  const stop = (): void => {
+    void reader.cancel().catch(() => undefined)
+    wake()
+  }
+  if (gone.aborted) stop()
+  else gone.addEventListener('abort', stop, { once: true })
   response.flushHeaders?.()
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     if (gone.aborted) return
     if (!response.write(part.value))
       await new Promise<void>((resolve) => {
+        wake = resolve
         response.once('drain', resolve)
-        gone.addEventListener('abort', () => resolve(), { once: true })
       })
   }
 }
@@ -87,7 +96,9 @@ export function toRequest(request: NodeRequest, signal?: AbortSignal): Request {
   const body =
     method === 'GET' || method === 'HEAD' || !(request instanceof Readable)
       ? {}
-      : { body: Readable.toWeb(request), duplex: 'half' }
+      : request.readable
+        ? { body: Readable.toWeb(request), duplex: 'half' }
+        : alreadyRead((request as { readonly body?: unknown }).body)
   return new Request(
     new URL(originalUrl.startsWith('/') ? `http://localhost${originalUrl}` : originalUrl, 'http://localhost'),
     {
@@ -97,4 +108,10 @@ export function toRequest(request: NodeRequest, signal?: AbortSignal): Request {
       ...body,
     } as RequestInit,
   )
+}
+
+/** The body that a parser in front (`express.json()`) has read already. */
+function alreadyRead(body: unknown): { body?: string | Uint8Array } {
+  if (body === undefined || body === null) return {}
+  return { body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body) }
 }

@@ -68,6 +68,9 @@ export class GenericPoolView extends WatchedPool {
       this.gone(resource, this.#isShut ? 'close' : 'idle')
       return factory.destroy(resource)
     }
+    // Called on the user's own object, which may have private members.
+    if (factory.validate !== undefined)
+      watched.validate = async (resource) => (await factory.validate?.(resource)) ?? false
     pool._factory = watched
     this.onRestore(() => {
       if (pool._factory === watched) pool._factory = factory

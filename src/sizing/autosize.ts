@@ -64,7 +64,8 @@ export class Autosizer {
         'Say `alone: true` where no other process has connections to this server, or give `others`, which counts them: pools that tune themselves side by side ruin each other’s throughput',
       )
     }
-    const most = pool.stats().max
+    // Leases, not resources, are what the gate counts.
+    const most = pool.stats().max * (core as Pool<unknown>).options.maxLeasesPerResource
     const max = Math.min(options.max ?? most, most)
     checkOption(pool.name, 'min', min, { type: 'integer', min: 1 })
     checkOption(pool.name, 'max', max, { type: 'integer', min: 1 })

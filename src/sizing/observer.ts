@@ -79,7 +79,10 @@ export class Observer {
     // Adapters measure what runs on a lease only where somebody wants to hear of what is slow.
     this.#on('slow', () => undefined)
     // After the end of the pool nothing is left, no timer either.
-    this.#on('closed', () => this.stop())
+    // A group's pools come and go; only its own end is one.
+    this.#on('closed', () => {
+      if (this.#pool.state === 'closed') this.stop()
+    })
     this.#schedule()
   }
 

@@ -92,7 +92,8 @@ export class AgentQueue {
     if (this.#timer !== undefined || this.#millis === Infinity) return
     const [first] = this.#waiting.values()
     if (first === undefined) return
-    this.#timer = setTimeout(() => this.#expire(), Math.max(1, first.deadline - performance.now()))
+    // Who waits, waits for sockets in use: those hold the process. Left over, the timer must not.
+    this.#timer = setTimeout(() => this.#expire(), Math.max(1, first.deadline - performance.now())).unref()
   }
 
   #expire(): void {

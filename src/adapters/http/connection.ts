@@ -34,7 +34,8 @@ export class HttpConnection {
     this.address = socket.remoteAddress
     this.protocol = (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1'
     // Nothing may come before a request: an end, or a server that has lost its way.
-    socket.once('readable', this.#endUnused)
+    // An HTTP/2 server greets first (SETTINGS); Node's session reads what is buffered when it takes the socket.
+    if (this.protocol === 'HTTP/1.1') socket.once('readable', this.#endUnused)
     socket.on('error', () => undefined)
     socket.unref()
     this.client = makeClient((wish, connected) => this.#hand(wish, connected))

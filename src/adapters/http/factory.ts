@@ -86,25 +86,32 @@ export class HttpFactory implements ResourceFactory<HttpConnection> {
   #connect(connector: Connector, signal: AbortSignal): Promise<Socket> {
     const { connectMillis } = this.#options
     return new Promise((resolve, reject) => {
-      const opening = connector(this.#wish, (error, socket) => {
-        clearTimeout(timer)
-        if (socket === null || error !== null) reject(error ?? new Error('the connector gave no socket'))
-        else resolve(socket)
-      }) as Socket | undefined
+      const connect: { isOver: boolean; timer?: NodeJS.Timeout } = { isOver: false }
       const giveUp = (error: Error): void => {
-        clearTimeout(timer)
-        opening?.destroy()
+        if (connect.isOver) return
+        connect.isOver = true
+        clearTimeout(connect.timer)
+        // A connector of the user's own may give back anything: a promise, or nothing.
+        const { destroy } = (opening ?? {}) as { destroy?: unknown }
+        if (typeof destroy === 'function') (opening as Socket).destroy()
         reject(error)
       }
+      const opening: unknown = connector(this.#wish, (error, socket) => {
+        if (connect.isOver) {
+          socket?.destroy()
+          return
+        }
+        connect.isOver = true
+        clearTimeout(connect.timer)
+        if (socket === null || error !== null) reject(error ?? new Error('the connector gave no socket'))
+        else resolve(socket)
+      })
+      // A connector may also be done at once.
+      if (connect.isOver) return
       const { host } = this.#wish
-      const timer =
-        connectMillis === Infinity
-          ? undefined
-          : setTimeout(
-              () =>
-                giveUp(new ConnectTimeoutError(`Connect Timeout Error (${host ?? ''}, timeout: ${connectMillis}ms)`)),
-              connectMillis,
-            )
+      const tooLong = (): void =>
+        giveUp(new ConnectTimeoutError(`Connect Timeout Error (${host ?? ''}, timeout: ${connectMillis}ms)`))
+      if (connectMillis !== Infinity) connect.timer = setTimeout(tooLong, connectMillis)
       signal.addEventListener('abort', () => giveUp(new Error('the connect was given up')), { once: true })
     })
   }

@@ -107,7 +107,8 @@ export class MongoView extends ForeignPool {
           this.#lastError = error
         },
         topologyClosed: () => {
-          if (this.state === 'closing') return
+          // A connect that failed closes its topology as well; the client goes on, and may connect anew.
+          if (this.state === 'closing' || this.#client.topology !== undefined) return
           this.#stop()
           this.ownerClosed(this.stats().destroyed.close)
         },

@@ -113,3 +113,8 @@ export function classifyMysql(error: unknown): FailureClass {
   if (fatal === true || message === "Can't add new command when connection is in closed state") return 'disconnect'
   return 'query'
 }
+
+/** What the server or the driver said: it tells of the connection, as somebody else's `ECONNREFUSED` does not. */
+export function isOfDriver(error: unknown): boolean {
+  return isServerError(error) || (error as { fatal?: unknown } | null | undefined)?.fatal === true
+}

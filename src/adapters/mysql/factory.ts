@@ -83,7 +83,7 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
     context: PasswordContext,
     lost: (error: unknown) => void,
   ): Promise<PooledConnection> {
-    const config = await this.#ownConfig(context)
+    const config = await this.#ownConfig(context, signal)
     signal.throwIfAborted()
     const connection = new this.#Connection(this.#host.pool, { config })
     this.#untold.add(connection)
@@ -99,7 +99,7 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
   }
 
   /** Every connection has settings of its own: `changeUser` writes to them, and a token may be another one by now. */
-  async #ownConfig(context: PasswordContext): Promise<DriverConfig> {
+  async #ownConfig(context: PasswordContext, signal: AbortSignal): Promise<DriverConfig> {
     const config = Object.create(
       Object.getPrototypeOf(this.#config) as object,
       Object.getOwnPropertyDescriptors(this.#config),
@@ -107,10 +107,16 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
     const ask = this.#askPassword
     if (ask === undefined) return config
     // Asked once for all connects that are under way together, and afresh after that.
-    this.#password ??= Promise.resolve(ask({ attempt: context.attempt, lastError: context.lastError })).finally(() => {
-      this.#password = undefined
-    })
-    const password = await this.#password
+    signal.throwIfAborted()
+    this.#password ??= Promise.resolve(ask({ attempt: context.attempt, lastError: context.lastError }))
+    const asked = this.#password
+    let password: unknown
+    try {
+      password = await untilAborted(signal, () => asked)
+    } finally {
+      // Also where it hangs: the next connect asks anew.
+      if (this.#password === asked) this.#password = undefined
+    }
     Object.defineProperty(config, 'password', {
       value: password,
       writable: true,
@@ -191,12 +197,9 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
     const { session } = connection
     if (isDead(connection) || (isBusy(connection) && !session.failing) || session.foreign) return true
     // A reset would undo what a listener has set up, and cannot choose "no database" again.
-    if (
-      session.marked &&
-      this.#options.resetSession === 'auto' &&
-      (this.#host.isSetUp() || this.#isElsewhere(connection))
-    )
-      return true
+    const { resetSession } = this.#options
+    if (session.marked && resetSession === 'auto' && this.#host.isSetUp()) return true
+    if (resetSession !== 'never' && this.#isElsewhere(connection)) return true
     return error !== undefined && error !== null && classifyMysql(error) !== 'query'
   }
 
@@ -234,7 +237,8 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
       } else {
         await called((done) => connection.reset?.(done))
         const { database } = this.#config
-        if (session.schema !== undefined && database) await run(connection, `USE ${connection.escapeId(database)}`)
+        if ((session.schema !== undefined || !session.tracked) && database)
+          await run(connection, `USE ${connection.escapeId(database)}`)
       }
       await this.#track(connection)
       await this.#options.onConnect?.(connection.promise() as never)

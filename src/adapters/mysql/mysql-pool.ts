@@ -7,6 +7,7 @@ import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
 import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
+import { isOfDriver } from './classify.ts'
 import {
   partsOf,
   type DriverCommand,
@@ -213,6 +214,7 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
         return
       }
       let failure: unknown
+      command.on('error', () => undefined) // as in mysql2: an error that nobody reads kills no connection
       const over = (): void => {
         if (!lease.released) this.#giveBack(lease, connection, failure)
       }
@@ -277,6 +279,9 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
           this.#tell('acquire', connection)
           try {
             return await callback(leasedConnections.create(this.#borrowing, connection, lease), connection)
+          } catch (error) {
+            if (!lease.released && !isOfDriver(error)) this.#giveBack(lease, connection, undefined)
+            throw error
           } finally {
             if (!lease.released) this.#tell('release', connection)
           }

@@ -8,6 +8,9 @@ export type ResetSession = 'auto' | 'always' | 'never'
 /** A deadlock's victim: the server has rolled the whole transaction back. */
 const DEADLOCK = 1213
 
+/** What runs a routine, wherever it stands; asked only of statements that failed. */
+const ROUTINE = /\b(?:CALL|EXECUTE|BEGIN\s+NOT)\b/i
+
 /**
  * Statements whose traces no tracker reports, known by their first words: table locks, handlers, a role, an isolation
  * level for the next transaction, an advisory lock. Only how a statement begins is looked at.
@@ -54,7 +57,14 @@ export class Session {
   /** Looks at a packet before the driver does. */
   note(packet: DriverPacket, command: DriverCommand): void {
     if (isError(packet)) {
-      if (errnoOf(packet) !== DEADLOCK) return
+      if (errnoOf(packet) !== DEADLOCK) {
+        // A routine that fails may leave its transaction open, and an error carries no status.
+        if (this.#quiet === 0 && ROUTINE.test(textOf(command))) {
+          this.#status |= IN_TRANSACTION
+          this.marked = true
+        }
+        return
+      }
       this.#deadlocked = true
       this.#status &= ~IN_TRANSACTION
       return

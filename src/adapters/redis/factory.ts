@@ -116,7 +116,14 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
     if (!wasTold) this.#host.gone?.(client)
     const session = this.#sessions.get(client)
     if (!ABRUPT.has(reason) && dialect.isReady(client) && (session === undefined || session.blocking === 0)) {
-      await dialect.quit(client)
+      // A silent server never says goodbye. In a pool that goes on, a slow command may still be answered before.
+      const timer = setTimeout(() => dialect.cut(client), reason === 'close' ? 1_000 : 30_000)
+      timer.unref()
+      try {
+        await dialect.quit(client)
+      } finally {
+        clearTimeout(timer)
+      }
       return
     }
     if (this.#lane === 'shared' && dialect.isReady(client)) {

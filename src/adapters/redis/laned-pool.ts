@@ -289,7 +289,8 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     const startedAt = performance.now()
     const children = [...this.#children].map((child) => child.close(options))
     const pools = [...this.exclusivePools(), this.#subscribers]
-    await Promise.all([...this.#subscriptions].map((end) => end()))
+    // Their goodbyes may never be answered; the pool of subscribers bounds them.
+    for (const end of [...this.#subscriptions]) void end()
     const leased = await Promise.all([...pools.map((pool) => pool.close(options)), ...children])
     await this.#shared.answered(Math.max(1, (options.timeoutMillis ?? 10_000) - (performance.now() - startedAt)))
     const reports = [await this.#shared.pool.close(options), ...leased]

@@ -58,6 +58,12 @@ export function lend<C extends DriverClient>(
         return ending === 'promise' ? ended.then(() => 'OK') : undefined
       }
       if (isOver()) return refuse(overError(lease, pool), args)
+      if (name === 'removeAllListeners') {
+        // Those of the borrower: the pool's own stay.
+        for (const [event, listener] of listeners)
+          if (args.length === 0 || args[0] === event) client.off(event, listener)
+        return leased
+      }
       if (ADDS.has(String(name))) listeners.push(args as (typeof listeners)[number])
       const result = original.apply(client, args)
       return result === client ? leased : result

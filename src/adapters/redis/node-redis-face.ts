@@ -139,7 +139,7 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
         key,
       })
     const client = owner.ended ? undefined : host.pick()
-    if (client === undefined) return await run('multi', [], view, send)
+    if (client === undefined) return await run('pipeline', [], view, send)
     return await host.measured('multi', () => noted(client, send(view.of(client), 'shared')))
   }
 

@@ -158,8 +158,12 @@ export class NodeRedisDialect implements Dialect {
   }
 
   cut(client: DriverClient): void {
-    // Before 5.9 a client that is closed already throws.
-    if ((client as NodeRedisClient).isOpen) (client as NodeRedisClient).destroy()
+    try {
+      // Also one whose close() still waits for answers, which is not open any more.
+      ;(client as NodeRedisClient).destroy()
+    } catch {
+      // Before 5.9 a client that is closed already throws.
+    }
   }
 
   hasSubscriptions(client: DriverClient): boolean {

@@ -19,7 +19,7 @@ const EXCLUSIVE = [
 ] as const // prettier-ignore
 
 const SESSION = [
-  'watch', 'unwatch', 'exec', 'discard', 'select', 'auth', 'hello', 'reset', 'asking', 'readonly', 'readwrite', 'monitor',
+  'multi', 'watch', 'unwatch', 'exec', 'discard', 'select', 'auth', 'hello', 'reset', 'asking', 'readonly', 'readwrite', 'monitor',
   'clientreply', 'clienttracking', 'clientcaching', 'clientnoevict', 'clientnotouch',
   'scriptdebug',
   // They wait for the writes of their own connection.

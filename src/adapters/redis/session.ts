@@ -60,17 +60,19 @@ export class Session {
         this.watching = false
         return false
       case 'select':
-        this.#db = Number(first)
+        // Whether EXEC will carry it out is not known here.
+        if (this.inTransaction) this.tainted = true
+        else this.#db = Number(first)
         return false
       case 'clientsetname':
         this.named = true
         return false
     }
     if (TAINTING.has(full)) this.tainted = true
-    // In a transaction nothing blocks.
-    if (this.inTransaction) return false
     const route = routeOf(name, args)
     if (route === 'subscriber') this.subscribed = true
+    // In a transaction nothing blocks.
+    if (this.inTransaction) return false
     return (route === 'exclusive' && name.startsWith('b')) || name.startsWith('xread') || name.startsWith('wait')
       ? route !== 'shared'
       : full === 'debugsleep'

@@ -167,16 +167,27 @@ export class SharedLane {
 
   /** Sends again what has lost its connection, before anything that is asked from now on. */
   #resend(commands: readonly Unanswered[]): void {
+    // Commands of one pipeline have lost their connection equally often, and are written to one connection only.
+    const byLosses = new Map<number, Unanswered[]>()
     for (const command of commands) {
       if (command.losses > this.#dialect.maxRetries) {
         command.reject(new MaxRetriesPerRequestError(this.#dialect.maxRetries))
         continue
       }
-      const waiting: Waiting = { failures: command.losses, abort: new AbortController() }
+      const same = byLosses.get(command.losses)
+      if (same === undefined) byLosses.set(command.losses, [command])
+      else same.push(command)
+    }
+    for (const [failures, same] of byLosses) {
+      const waiting: Waiting = { failures, abort: new AbortController() }
       this.#client(waiting, { priority: 1, label: 'resend' }).then(
-        (client) => command.resend(client),
-        (error: unknown) =>
-          command.reject(error instanceof PoolClosedError ? new Error(this.#dialect.closedPhrase) : error),
+        (client) => {
+          for (const command of same) command.resend(client)
+        },
+        (error: unknown) => {
+          const told = error instanceof PoolClosedError ? new Error(this.#dialect.closedPhrase) : error
+          for (const command of same) command.reject(told)
+        },
       )
     }
   }

@@ -15,6 +15,8 @@ export class DurationRecorder {
 
   constructor(pool: ManagedPool) {
     this.#pool = pool
+    // What was before is not recorded: one by one, millions would hold up the process.
+    this.#before = coreOf(pool).distributions?.()
   }
 
   record(instruments: Instruments): void {

@@ -46,14 +46,18 @@ export function instrument(registry: Followable, options: InstrumentOptions): ()
   if (meterProvider === undefined && api === undefined)
     throw new OptionError('opentelemetry', 'api', 'Expected `meterProvider` or `api` (the module @opentelemetry/api)')
   const metrics = new Metrics(registry, () => meterProvider ?? api?.metrics.getMeterProvider(), clock)
-  const unsubscribes: (() => void)[] = []
+  const unsubscribes = new Set<() => void>()
   const unfollow = registry.follow((pool) => {
     metrics.add(pool)
     if (api === undefined || traces === 'off') return
     const listener = (event: PoolEvents['waiting']): void => traceWait(api, traces, longWaitMillis, clock, event)
     const core = coreOf(pool)
     core.on('waiting', listener)
-    unsubscribes.push(() => core.off?.('waiting', listener))
+    const unsubscribe = (): void => void core.off?.('waiting', listener)
+    unsubscribes.add(unsubscribe)
+    core.on('closed', () => {
+      if (pool.state === 'closed') unsubscribes.delete(unsubscribe)
+    })
   })
   return () => {
     unfollow()
