@@ -252,6 +252,12 @@ describe('the dashboard', () => {
   })
 
   describe('on a server of its own', () => {
+    it('listens for others only where it is told who may look', async () => {
+      await expect(serveDashboard(pools.registry, { host: '0.0.0.0', actions: true })).rejects.toThrow(
+        /give `authorize`/,
+      )
+    })
+
     it('listens on the loopback interface, lets a viewer go who does not read, and leaves nothing', async () => {
       const pool = pools.add('orders')
       for (let each = 0; each < 20; each++) pools.add(`p${each}`)

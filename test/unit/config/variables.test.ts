@@ -51,6 +51,10 @@ describe('variables in use', () => {
       { REDIS_HOST: 'h', REDIS_PORT: '6380', REDIS_PASSWORD: 'p/w', REDIS_DB: '3' },
       { url: 'redis://:p%2Fw@h:6380/3' },
     ],
+    // What Kubernetes sets where a Service is called `redis` is no port.
+    ['redis', { REDIS_URL: 'redis://h', REDIS_PORT: 'tcp://10.0.0.1:6379' }, { url: 'redis://h' }],
+    // As mysql2 means it.
+    ['mysql', { DATABASE_URL: 'mysql://h/d?queueLimit=0' }, { maxWaiting: Infinity }],
     ['redis', { VALKEY_URL: 'valkey://h' }, { url: 'redis://h' }],
     ['http', { API_BASE_URL: 'https://api.example.com' }, { origin: 'https://api.example.com' }],
     ['grpc', { GRPC_SERVER_URL: 'users:50051' }, { target: 'users:50051' }],

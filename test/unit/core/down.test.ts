@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { FakeError } from 'millpond/testing'
+import { Pool } from 'millpond'
+import { FakeError, ManualClock } from 'millpond/testing'
 import { listen, setUp, type Harness } from '../../support/harness.ts'
 
 /** Has every create fail with this class until it is undefined. */
@@ -146,6 +147,37 @@ describe('a server that is down', () => {
       report: { diagnosis: 'server-down' },
       cause: { message: 'the real disconnect error' },
     })
+  })
+})
+
+describe('a hook that fails for every resource', () => {
+  it.each(['at once', 'in a moment'])('is backed off from, also where a resource is destroyed %s', async (how) => {
+    const clock = new ManualClock()
+    let creates = 0
+    const pool = new Pool(
+      {
+        kind: 'hooked',
+        create: () => Promise.resolve({ number: ++creates }),
+        destroy: how === 'at once' ? () => undefined : () => Promise.resolve(),
+      },
+      {
+        clock,
+        max: 2,
+        random: () => 0.5,
+        acquireTimeoutMillis: 10_000,
+        hooks: {
+          onCreate: () => {
+            throw new Error('the hook fails')
+          },
+        },
+      },
+    )
+    pool.on('failure', () => undefined)
+    const waiting = pool.acquire().catch((error: unknown) => error)
+    await clock.advance(10_000)
+    expect(await waiting).toMatchObject({ code: 'ERR_POOL_ACQUIRE_TIMEOUT' })
+    expect(creates).toBeLessThan(30)
+    await pool.close()
   })
 })
 

@@ -130,4 +130,14 @@ describe('a lease', () => {
     expect(pool.takeAway(2)).toBe(false)
     expect(pool.resources()).toMatchObject([{ resourceId: 2, state: 'idle', uses: 1 }])
   })
+
+  it('that is taken away may have others of its resource given back by whoever is told', async () => {
+    const { pool, clock } = setUp({ max: 1, maxLeasesPerResource: 2 })
+    const [first, second] = await Promise.all([pool.acquire(), pool.acquire()])
+    first.signal.addEventListener('abort', () => second.release())
+    expect(pool.takeAway(1)).toBe(true)
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ leases: 0, used: 0, total: 0, created: 1 })
+    expect(() => second.release()).toThrow()
+  })
 })
