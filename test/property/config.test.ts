@@ -6,7 +6,7 @@ import pgConnectionString from 'pg-connection-string'
 
 const millis = fc.oneof(fc.integer({ min: 0, max: 10 ** 10 }), fc.constant(Infinity))
 
-describe('a duration', () => {
+describe('a duration', { retry: 0 }, () => {
   it('is read as it is written', () => {
     fc.assert(fc.property(millis, (value) => parseDuration(formatDuration(value)) === value))
   })
@@ -55,7 +55,7 @@ const connection: fc.Arbitrary<ConnectionUrl> = fc
   })
   .map((parts) => (parts.host === 'a:1,b:2' ? { ...parts, port: undefined } : parts))
 
-describe('a connection URL', () => {
+describe('a connection URL', { retry: 0 }, () => {
   it('is read as it is written, whatever signs its parts hold', () => {
     fc.assert(
       fc.property(connection, (parts) => {

@@ -242,7 +242,7 @@ async function play(each: Case, order: (situation: Situation) => Promise<readonl
   expect(clock.pendingTimers).toBe(0)
 }
 
-describe('pending completions, in every order', () => {
+describe('pending completions, in every order', { retry: 0 }, () => {
   it.each(CASES)('$name', async (each) => {
     // How many there are is known once the situation stands; every order then begins anew.
     let indexes: number[] = []
