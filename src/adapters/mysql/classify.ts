@@ -1,4 +1,5 @@
 import type { FailureClass } from '../../core/factory.ts'
+import { NODE_FAILURES } from '../../core/node-failures.ts'
 
 /** The server takes no writes, and `writable` asks for one that does. */
 export class NotWritableError extends Error {
@@ -56,26 +57,8 @@ const BY_CODE: Readonly<Record<string, FailureClass>> = {
   HANDSHAKE_SSL_ERROR: 'tls',
   AUTH_SWITCH_PLUGIN_ERROR: 'auth',
   MYSQL_CLEAR_PASSWORD_NOT_ENABLED: 'auth',
-  ECONNREFUSED: 'restart',
-  ECONNRESET: 'disconnect',
-  EPIPE: 'disconnect',
-  ECONNABORTED: 'disconnect',
-  EHOSTUNREACH: 'disconnect',
-  ENETUNREACH: 'disconnect',
-  EHOSTDOWN: 'disconnect',
-  ENOENT: 'restart', // no such unix socket: nobody listens
-  ERR_STREAM_DESTROYED: 'disconnect',
   ERR_STREAM_WRITE_AFTER_END: 'disconnect',
-  ETIMEDOUT: 'timeout',
-  EMFILE: 'saturated', // of this process: no more files
-  ENFILE: 'saturated',
-  EADDRNOTAVAIL: 'saturated', // of this machine: no more ports
-  ENOTFOUND: 'config',
-  EAI_AGAIN: 'dns',
-  EAI_FAIL: 'dns',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls',
-  SELF_SIGNED_CERT_IN_CHAIN: 'tls',
-  EPROTO: 'tls',
+  ...NODE_FAILURES,
 }
 
 interface DriverError {

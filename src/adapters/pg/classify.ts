@@ -1,4 +1,5 @@
 import type { FailureClass } from '../../core/factory.ts'
+import { NODE_FAILURES } from '../../core/node-failures.ts'
 
 /** A server is not what `targetSessionAttrs` asks for. */
 export class WrongServerError extends Error {
@@ -32,29 +33,6 @@ const BY_STATE: Readonly<Record<string, FailureClass>> = {
 const BY_CLASS: Readonly<Record<string, FailureClass>> = {
   '08': 'disconnect', // connection exception
   '28': 'auth', // invalid authorization
-}
-
-/** Node's codes of sockets, name resolution and TLS. */
-const BY_CODE: Readonly<Record<string, FailureClass>> = {
-  ECONNREFUSED: 'restart',
-  ECONNRESET: 'disconnect',
-  EPIPE: 'disconnect',
-  ECONNABORTED: 'disconnect',
-  EHOSTUNREACH: 'disconnect',
-  ENETUNREACH: 'disconnect',
-  EHOSTDOWN: 'disconnect',
-  ENOENT: 'restart', // no such unix socket: nobody listens
-  ERR_STREAM_DESTROYED: 'disconnect',
-  ETIMEDOUT: 'timeout',
-  EMFILE: 'saturated', // of this process: no more files
-  ENFILE: 'saturated',
-  EADDRNOTAVAIL: 'saturated', // of this machine: no more ports
-  ENOTFOUND: 'config',
-  EAI_AGAIN: 'dns',
-  EAI_FAIL: 'dns',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls',
-  SELF_SIGNED_CERT_IN_CHAIN: 'tls',
-  EPROTO: 'tls',
 }
 
 // The texts of errors that `pg` throws without a code.
@@ -94,7 +72,7 @@ export function classifyPg(error: unknown): FailureClass {
   if (error instanceof WrongServerError) return 'role-change'
   const code = codeOf(error)
   if (code !== undefined) {
-    const known = BY_STATE[code] ?? BY_CODE[code]
+    const known = BY_STATE[code] ?? NODE_FAILURES[code]
     if (known !== undefined) return known
     if (SQLSTATE.test(code)) return BY_CLASS[code.slice(0, 2)] ?? (isFatal(error) ? 'disconnect' : 'query')
     if (/^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_)/.test(code)) return 'tls'

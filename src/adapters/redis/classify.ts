@@ -1,4 +1,5 @@
 import type { FailureClass } from '../../core/factory.ts'
+import { NODE_FAILURES } from '../../core/node-failures.ts'
 
 /** The first word of an error that the server replied. What is not here is an error of the command. */
 const BY_REPLY: Readonly<Record<string, FailureClass>> = {
@@ -22,35 +23,12 @@ const BY_MESSAGE: readonly (readonly [RegExp, FailureClass])[] = [
   [/^no sentinel knows/i, 'config'],
 ]
 
-/** Node's codes of sockets, name resolution and TLS. */
-const BY_CODE: Readonly<Record<string, FailureClass>> = {
-  ECONNREFUSED: 'restart',
-  ECONNRESET: 'disconnect',
-  EPIPE: 'disconnect',
-  ECONNABORTED: 'disconnect',
-  EHOSTUNREACH: 'disconnect',
-  ENETUNREACH: 'disconnect',
-  EHOSTDOWN: 'disconnect',
-  ENOENT: 'restart', // no such unix socket: nobody listens
-  ERR_STREAM_DESTROYED: 'disconnect',
-  ETIMEDOUT: 'timeout',
-  EMFILE: 'saturated', // of this process: no more files
-  ENFILE: 'saturated',
-  EADDRNOTAVAIL: 'saturated', // of this machine: no more ports
-  ENOTFOUND: 'config',
-  EAI_AGAIN: 'dns',
-  EAI_FAIL: 'dns',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'tls',
-  SELF_SIGNED_CERT_IN_CHAIN: 'tls',
-  EPROTO: 'tls',
-}
-
 /** What an error of a driver, of the server, or of the socket says about the connection. */
 export function classifyRedis(error: unknown): FailureClass {
   if (!(error instanceof Error)) return 'query'
   const { code, lastNodeError } = error as { readonly code?: unknown; readonly lastNodeError?: unknown }
   if (typeof code === 'string') {
-    const known = BY_CODE[code]
+    const known = NODE_FAILURES[code]
     if (known !== undefined) return known
     if (/^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_)/.test(code)) return 'tls'
   }
