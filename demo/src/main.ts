@@ -121,17 +121,21 @@ async function runPhases(
 ): Promise<number | undefined> {
   const { postgres, prices } = servers
   screen.begin()
-  let recovery: Promise<number> | undefined
+  let outage: number | undefined
   for (const phase of PHASES) {
     load.set(phase.clients, phase.pauseMillis)
     const name = phase.away === 'database' && postgres === undefined ? 'steady' : phase.name
-    const until = performance.now() + options.seconds * 1_000 * phase.share
-    if (phase.away === 'database' && postgres !== undefined) recovery = restart(pools, postgres)
     if (phase.away === 'prices') await prices.kill()
+    const until = performance.now() + options.seconds * 1_000 * phase.share
+    const recovery = phase.away === 'database' && postgres !== undefined ? restart(pools, postgres) : undefined
+    // On a slow machine the database may need more time to come back than its phase has; what follows needs it.
+    let isRecovering = recovery !== undefined
+    const over = (): boolean => (isRecovering = false)
+    recovery?.then(over, over)
     const errorsBefore = tally.errors
     let tickedAt = performance.now()
-    while (until - performance.now() > TICK_MILLIS / 4 && !isEnding) {
-      await sleep(Math.min(TICK_MILLIS, until - performance.now()))
+    while ((isRecovering || until - performance.now() > TICK_MILLIS / 4) && !isEnding) {
+      await sleep(Math.min(TICK_MILLIS, Math.max(until - performance.now(), TICK_MILLIS / 4)))
       const { count, p50, p99 } = tally.takeRecent()
       const requestsPerSecond = (count * 1_000) / (performance.now() - tickedAt)
       screen.show({
@@ -145,10 +149,11 @@ async function runPhases(
       tickedAt = performance.now()
     }
     if (isEnding) await new Promise(() => undefined)
+    outage = (await recovery) ?? outage
     screen.endPhase(pools.registry.stats())
     if (phase.away === 'prices') await prices.start()
   }
-  return await recovery
+  return outage
 }
 
 /** Kills the database and starts it again; tells how long after that the first query succeeded. */
