@@ -115,7 +115,7 @@ export class Closing<T> {
   #finish(): void {
     this.#done = true
     if (this.#patience !== undefined) this.#context.deadlines.remove(this.#patience)
-    const forced = this.#holders.length
+    const forced = new Set(this.#holders.map(({ resourceId }) => resourceId)).size
     const report: CloseReport = {
       pool: this.#context.options.name,
       closed: Math.max(0, this.#destroyed() - this.#destroyedBefore - forced),

@@ -124,11 +124,12 @@ export class Deadlines {
     if (this.#awaited === 0 && this.#timerHolds) this.#holdProcess()
   }
 
-  /** Tells whether it may still be served at this instant: it is not due, or so recently that the turn is not over. */
-  serves(deadline: Deadline, now: number): boolean {
-    return (
-      deadline.dueAt > now || (deadline.dueAt > this.#expiringUpTo && now - deadline.dueAt <= LONGEST_EXTENSION_MILLIS)
-    )
+  /**
+   * Tells whether it may still be served: it is not due, or the turn of the event loop in which it fell due is not over,
+   * however long that takes.
+   */
+  serves(deadline: Deadline): boolean {
+    return deadline.dueAt > this.#expiringUpTo
   }
 
   /** Cancels the timer; for a closed pool. */

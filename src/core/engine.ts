@@ -10,7 +10,7 @@ import { Events } from './events.ts'
 import type { FailureClass, ResourceFactory } from './factory.ts'
 import { Inventory } from './inventory.ts'
 import { leaseAccess, type Lease, type Lender, type Slot } from './lease.ts'
-import { IDLE, type PoolState } from './lifecycle.ts'
+import { CLOSING, IDLE, type PoolState } from './lifecycle.ts'
 import { Load } from './load.ts'
 import type { CloseOptions } from './managed-pool.ts'
 import { Operations } from './operations.ts'
@@ -118,15 +118,19 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       return
     }
     this.#dispatching = true
-    do {
-      this.#again = false
-      if (this.queue.size > 0) this.#match()
-      this.#grow()
-      this.#closing?.proceed()
-      if (this.readiness.awaited) this.readiness.check()
-      // Set by whatever the steps above have caused.
-    } while (this.#again as boolean)
-    this.#dispatching = false
+    try {
+      do {
+        this.#again = false
+        if (this.queue.size > 0) this.#match()
+        this.#grow()
+        this.#closing?.proceed()
+        if (this.readiness.awaited) this.readiness.check()
+        // Set by whatever the steps above have caused.
+      } while (this.#again as boolean)
+    } finally {
+      // Whatever threw (a bug, or a clock or chance that was injected): a loop that never goes round again would be worse.
+      this.#dispatching = false
+    }
     if (this.events.pending) this.events.flush()
   }
 
@@ -181,7 +185,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
         (inventory.alive + inventory.creating >= sizes.min &&
           sizes.minIdle + opener.wantedReady + opener.replacing === 0)) &&
       !opener.recovery.probing
-    if (!this.#full() && !filled) opener.grow(this.clock.turnNow())
+    // A full pool opens nothing, but a check that is not answered may have to be waited for no longer.
+    const checking = this.queue.size > 0 && inventory.maintaining > 0 && inventory.available.size > 0
+    if (checking || (!this.#full() && !filled)) opener.grow(this.clock.turnNow())
   }
 
   /**
@@ -363,6 +369,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
 
   #lost(entry: Entry<T>, error: unknown): void {
     const failure: FailureClass = error === undefined ? 'disconnect' : classify(this, error, 'disconnect')
+    // It ends because the pool ended it: that says nothing about the others, unless the server itself goes down.
+    if (entry.state === CLOSING && failure !== 'restart') return
     if (entry.state === IDLE) this.#endLost(entry, failure, error)
     else this.inventory.drain(entry)
     this.#suspicion.noteFailure(entry, failure)

@@ -147,7 +147,12 @@ export class Inventory<T> {
     if (entry.state !== LEASED) this.move(entry, LEASED)
     this.#leases++
     entry.take(lease, now)
-    if (this.#multiplexed && entry.leases < this.#context.options.maxLeasesPerResource) this.available.add(entry)
+    if (this.#multiplexed) this.#lendFurther(entry)
+  }
+
+  #lendFurther(entry: Entry<T>): void {
+    if (entry.uses >= this.#maxUses) this.drain(entry)
+    else if (entry.leases < this.#context.options.maxLeasesPerResource) this.available.add(entry)
   }
 
   /** Ends the holding of this lease, and tells since when it was out. */
@@ -201,13 +206,13 @@ export class Inventory<T> {
     return entry.broken ? 'lost' : entry.generation !== this.generation ? 'stale' : 'lifetime'
   }
 
-  /** Goes on lending an entry that has leases, as long as it is sound. */
+  /** Goes on lending an entry that has leases, as long as it is sound and not used up. */
   keep(entry: Entry<T>, now: number): void {
-    if (this.sound(entry, now)) this.available.add(entry)
+    if (this.sound(entry, now) && entry.uses < this.#maxUses) this.available.add(entry)
     else this.drain(entry)
   }
 
-  /** Takes a leased entry that is not sound out of reach, for what is left of its leases. */
+  /** Takes a leased entry that is not sound, or used up, out of reach, for what is left of its leases. */
   drain(entry: Entry<T>): void {
     if (!this.#multiplexed || entry.state !== LEASED || entry.draining || entry.leases === 0) return
     this.available.remove(entry)

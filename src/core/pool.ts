@@ -142,9 +142,10 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
   /** A lease of what is idle at this instant and needs no check, or nothing. With a `beforeAcquire` hook always nothing. */
   tryAcquire(): Lease<T> | undefined {
     const engine = this.#engine
+    const request = this.#request({})
     // Counted before anything can look; one that gets nothing has asked for nothing.
     engine.counters.requested++
-    const lease = engine.lendNow(this.#request({}))
+    const lease = engine.lendNow(request)
     if (lease === undefined) engine.counters.requested--
     if (engine.events.pending) engine.events.flush()
     return lease

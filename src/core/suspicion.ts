@@ -22,13 +22,15 @@ export interface SuspicionHost<T> {
  *     a resource died ──► restart? ──────────────────────────► invalidate the generation
  *                    └──► otherwise all are suspect, and one other idle one is validated at once
  *                              ├─ fails ──────────────────────► invalidate the generation
- *                              └─ passes ─► nobody is suspect any more
+ *                              └─ passes ─► nobody is suspect any more (but who was suspect before, after a freeze)
  */
 export class Suspicion<T> {
   readonly #context: PoolContext<T>
   readonly #inventory: Inventory<T>
   readonly #host: SuspicionHost<T>
   #checking = false
+  /** Since then everybody is suspect whatever a witness says: a frozen process does not hear what the server forgot. */
+  #frozenAt = -Infinity
   #roleChangedAt = -Infinity
 
   constructor(context: PoolContext<T>, inventory: Inventory<T>, host: SuspicionHost<T>) {
@@ -43,6 +45,12 @@ export class Suspicion<T> {
     if (failure === 'restart') this.#host.invalidate('restart', true)
     else if (failure === 'disconnect' || failure === 'timeout') this.#suspectOthers('disconnect')
     else if (failure === 'role-change') this.#suspectOthers('role-change')
+  }
+
+  /** The process was frozen: every idle resource must show for itself that it works. */
+  noteFreeze(now: number): void {
+    this.#frozenAt = now
+    this.#inventory.suspectSince = now
   }
 
   #suspectOthers(of: 'disconnect' | 'role-change'): void {
@@ -75,7 +83,7 @@ export class Suspicion<T> {
         this.#host.invalidate('role-change', true)
       } else if (failure === undefined) {
         // The server is there. What died in the meantime has told so itself.
-        if (this.#inventory.suspectSince === suspectSince) this.#inventory.suspectSince = -Infinity
+        if (this.#inventory.suspectSince === suspectSince) this.#inventory.suspectSince = this.#frozenAt
       } else {
         this.#host.invalidate('disconnect', true)
       }

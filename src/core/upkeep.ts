@@ -140,7 +140,7 @@ export class Upkeep<T> {
     const frozen = gapMillis > FREEZE_GAP_MILLIS && clock.cpuMillis() - this.#cpuAt < FREEZE_CPU_SHARE * gapMillis
     this.#look()
     if (!slept && !frozen) return
-    this.#inventory.suspectSince = now
+    this.#suspicion.noteFreeze(now)
     if (events.heard('frozen')) events.queue('frozen', { pool: options.name, gapMillis })
   }
 

@@ -103,15 +103,22 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     }
   }
 
-  /** The first live waiter; who is past the deadline, or shed, is settled on the way. */
+  /** Who is served next, and alive; who is past the deadline, or shed, is settled on the way. */
   next(now: number): Waiter<T> | undefined {
     const first = this.#firstLive(now)
-    return first !== undefined && this.#futility.servesNewest() ? this.#queue.newestBeside(first) : first
+    return first !== undefined && this.#futility.servesNewest() ? this.#newestLive(first) : first
+  }
+
+  #newestLive(first: Waiter<T>): Waiter<T> {
+    let newest = this.#queue.newestBeside(first)
+    for (; newest !== first && !this.#context.deadlines.serves(newest); newest = this.#queue.newestBeside(first))
+      this.waiterExpired(newest)
+    return newest
   }
 
   #firstLive(now: number): Waiter<T> | undefined {
     for (let waiter = this.#queue.peek(); waiter !== undefined; waiter = this.#queue.peek()) {
-      if (!this.#context.deadlines.serves(waiter, now)) {
+      if (!this.#context.deadlines.serves(waiter)) {
         this.waiterExpired(waiter)
       } else if (this.#controlledDelay?.sheds(now - waiter.queuedAt)) {
         this.#shed(waiter, now)

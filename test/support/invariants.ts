@@ -61,7 +61,9 @@ export function checkInvariants<T>(pool: Pool<T>): void {
   )
   const open = pool.state === 'open' || pool.state === 'suspended'
   for (const entry of entries) {
-    const room = entry.state === IDLE || (entry.state === LEASED && entry.leases < options.maxLeasesPerResource)
+    const room =
+      entry.state === IDLE ||
+      (entry.state === LEASED && entry.leases < options.maxLeasesPerResource && entry.uses < options.maxUses)
     if (entry.listed) assert(room, `entry ${entry.id} is listed as available but has no room`)
     else if (open && room)
       assert(!inventory.sound(entry, engine.clock.now()), `entry ${entry.id} has room but is not listed`)
@@ -74,7 +76,7 @@ export function checkSettled<T>(pool: Pool<T>, now: number): void {
   const { inventory, queue, deadlines } = engineOf(pool)
   if (pool.state !== 'open' || queue.size === 0) return
   const waiter = queue.peek()
-  if (waiter === undefined || !deadlines.serves(waiter, now)) return
+  if (waiter === undefined || !deadlines.serves(waiter)) return
   const entry = inventory.available.peek()
   if (entry === undefined) return
   const handable = inventory.sound(entry, now) && !inventory.needsValidation(entry, now)

@@ -55,6 +55,17 @@ describe('close', () => {
     expect(() => lease.release()).toThrow('the pool closed, and its grace time was over')
   })
 
+  it('counts what it cuts by resources, however many held one of them', async () => {
+    const { pool, take, clock } = setUp({ max: 2, maxLeasesPerResource: 3 })
+    const leases = await take(6)
+    for (const lease of leases.filter(({ resource }) => resource.id === 2)) lease.release()
+    const closing = pool.close({ timeoutMillis: 500 })
+    await clock.advance(500)
+    const report = await closing
+    expect(report).toMatchObject({ forced: 1, closed: 1 })
+    expect(report.holders).toHaveLength(3)
+  })
+
   it('never shows a create that was under way', async () => {
     const { pool, ask, clock, factory } = setUp()
     factory.holdCreates()

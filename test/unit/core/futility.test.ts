@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { Lease } from 'millpond'
+import type { FakeResource } from 'millpond/testing'
 import { Futility } from '../../../src/core/futility.ts'
 import { setUp } from '../../support/harness.ts'
 
@@ -16,6 +18,35 @@ describe('first come, first served', () => {
     expect(after.slice(0, 15)).toEqual(Array.from({ length: 15 }, (_, index) => 99 - index))
     // One turn of sixteen is still the oldest's.
     expect(after[15]).toBe(32)
+  })
+
+  it('never gives way to somebody whose time is over: that one is told so', async () => {
+    const { pool, clock, take, ask } = setUp({ max: 1 })
+    const [held] = await take(1)
+    const gone = Array.from({ length: 32 }, async () => {
+      const abort = new AbortController()
+      const lease = await pool.acquire({ signal: abort.signal })
+      abort.abort()
+      lease.release()
+    })
+    const patient = ask({ timeoutMillis: 60_000 })
+    // So many expire in several turns of the event loop. Between two of them the newest, who was served, gives back.
+    const newest = { lease: undefined as Lease<FakeResource> | undefined }
+    const late = Array.from({ length: 1_200 }, () =>
+      pool.acquire({ timeoutMillis: 10 }).then(
+        (lease) => (newest.lease = lease),
+        () => {
+          if (newest.lease?.released === false) newest.lease.release()
+        },
+      ),
+    )
+    held?.release()
+    await Promise.all(gone)
+    await clock.advance(10)
+    await Promise.all(late)
+    expect(pool.stats()).toMatchObject({ timedOut: 1_199, used: 1, waiting: 0 })
+    expect(patient.lease).toBeDefined()
+    patient.lease?.release()
   })
 
   it('comes back when the queue is empty', async () => {

@@ -1,8 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import { FakeError, FakeFactory } from 'millpond/testing'
-import { listen, setUp } from '../../support/harness.ts'
+import { listen, setUp, type Harness } from '../../support/harness.ts'
 
 const validating = (): FakeFactory => new FakeFactory({ validates: true })
+
+/** Three resources, of which one has said goodbye, and has had no answer. */
+async function closingOne(): Promise<Harness & { end: () => void }> {
+  const factory = validating()
+  let end = (): void => undefined
+  factory.onDestroy = ({ id }) => (id === 1 ? new Promise((resolve) => (end = resolve)) : undefined)
+  const harness = setUp({ max: 3 }, factory)
+  for (const lease of await harness.take(3)) lease.release()
+  harness.pool.resize({ max: 2 })
+  await harness.clock.settle()
+  return { ...harness, end: () => end() }
+}
 
 describe('invalidation', () => {
   it('replaces idle ones now, leased ones on release, and those being created on arrival', async () => {
@@ -80,6 +92,38 @@ describe('the death of a resource', () => {
     await clock.settle()
     expect(factory.validateCalls).toBe(0)
     expect(pool.stats()).toMatchObject({ total: 0, generation: 0, destroyed: { lost: 20 } })
+  })
+
+  it('leaves nobody free of suspicion who was suspect before, because the process was frozen', async () => {
+    const { pool, take, clock, factory } = setUp({ max: 4, validateAfterIdleMillis: Infinity }, validating())
+    for (const lease of await take(4)) lease.release()
+    await clock.freeze(60_000)
+    // One dies, and another proves that the server is there; what the server forgot of the others is not known.
+    factory.resources[3]?.die()
+    await clock.settle()
+    expect(factory.validateCalls).toBe(1)
+    for (const lease of await take(3)) lease.release()
+    expect(factory.validateCalls).toBe(3)
+    expect(pool.stats().generation).toBe(0)
+  })
+
+  it('that the pool brought about itself says nothing about the others', async () => {
+    const { pool, take, clock, factory, end } = await closingOne()
+    factory.resources[0]?.die(new FakeError('disconnect'))
+    await clock.settle()
+    expect(factory.validateCalls).toBe(0)
+    for (const lease of await take(1)) lease.release()
+    expect(factory.validateCalls).toBe(0)
+    expect(pool.stats()).toMatchObject({ generation: 0, closing: 1, idle: 2 })
+    end()
+  })
+
+  it('says more where the server says that it goes down, also to one that is being closed', async () => {
+    const { pool, clock, factory, end } = await closingOne()
+    factory.resources[0]?.die(new FakeError('restart'))
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ generation: 1, total: 1, closing: 1 })
+    end()
   })
 
   it('ends the generation when the other one fails, too', async () => {

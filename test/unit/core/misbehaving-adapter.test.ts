@@ -115,6 +115,51 @@ describe('an adapter with the least that one can have', () => {
   })
 })
 
+describe('an exception in the middle of the loop', () => {
+  it('reaches whoever set it off, and leaves a pool that goes on', async () => {
+    let fails = false
+    const random = (): number => {
+      if (fails) throw new Error('no entropy')
+      return 0.5
+    }
+    const factory = new FakeFactory()
+    const { pool, take, clock, ask } = setUp({ max: 2, random }, factory)
+    const [lease] = await take(1)
+    factory.onCreate = () => {
+      throw new FakeError('disconnect')
+    }
+    const waiting = ask()
+    await clock.settle()
+    fails = true
+    expect(() => pool.resize({ max: 3 })).toThrow('no entropy')
+    fails = false
+    lease?.release()
+    await clock.settle()
+    expect(waiting.lease).toBeDefined()
+    waiting.lease?.release()
+    expect(pool.stats()).toMatchObject({ idle: 1, waiting: 0 })
+  })
+})
+
+describe('a check that is never answered', () => {
+  it('is waited for no longer than a connect takes, also by a full pool: the next one is checked', async () => {
+    const factory = new FakeFactory({ validates: true })
+    const { pool, take, clock, ask } = setUp({ max: 2, maxLifetimeMillis: Infinity }, factory)
+    for (const lease of await take(2)) lease.release()
+    await clock.advance(600)
+    factory.onValidate = ({ id }) => (id === 2 ? new Promise(() => undefined) : undefined)
+    const askedAt = clock.now()
+    const waiting = ask()
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ maintaining: 1, idle: 1, waiting: 1 })
+    // A round of upkeep, which would also look, comes only once a second.
+    await clock.advance(11)
+    expect(waiting.lease?.resource.id).toBe(1)
+    expect(clock.now() - askedAt).toBe(11)
+    waiting.lease?.release()
+  })
+})
+
 describe('a resource that turns out unfit at the last moment', () => {
   it('is ended and the next one handed out: its lifetime was over when somebody asked', async () => {
     // Over after 877.5 ms, between two rounds of upkeep.

@@ -82,6 +82,26 @@ describe('a resource that carries several leases', () => {
     expect(used).toEqual(expected)
   })
 
+  it('takes nobody new once it was used often enough, however its leases overlap', async () => {
+    const { pool, clock, factory, ask } = setUp({ max: 1, maxLeasesPerResource: 4, maxUses: 3 })
+    let held = await pool.acquire()
+    for (let use = 2; use <= 3; use++) {
+      const next = await pool.acquire()
+      held.release()
+      held = next
+    }
+    expect(held.resource.id).toBe(1)
+    // The third use was its last: it makes room for another one at once, and ends with the lease that is out.
+    const fourth = ask()
+    await clock.settle()
+    expect(fourth.lease?.resource.id).toBe(2)
+    held.release()
+    await clock.settle()
+    expect(factory.resources[0]?.destroyed).toBe('uses')
+    expect(pool.stats()).toMatchObject({ used: 1, total: 1 })
+    fourth.lease?.release()
+  })
+
   it('is ended only by its last lease', async () => {
     const { pool, clock, factory } = setUp({ max: 1, maxLeasesPerResource: 3 })
     const [one, two] = [await pool.acquire(), await pool.acquire()]
