@@ -25,9 +25,11 @@ export function summary({ circumstances, faultMillis, rounds }: Results): string
       'connects after',
       'crashed',
     ]
-    return table(head, rows)
+    const when = circumstances[fault]
+    const measured = Math.max(...subjects.map((subject) => ofFault.filter((run) => run.subject === subject).length))
+    return `${String(when?.['date']).slice(0, 10)}, Node ${String(when?.['node'])}; medians of ${measured} rounds.\n\n${table(head, rows)}`
   })
-  return `${String(circumstances['date']).slice(0, 10)}, Node ${String(circumstances['node'])}; 100 calls a second on 10 connections; medians of ${rounds.length} rounds.\n\n${parts.join('\n\n')}`
+  return parts.join('\n\n')
 }
 
 function byName(rounds: Results['rounds']) {

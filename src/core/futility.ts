@@ -2,6 +2,8 @@
 const OUTCOMES = 32
 /** While the newest are served first, every so manieth turn is the oldest's: who can wait longer gets a share. */
 const OLDEST_TURN = 16
+/** The oldest get fewer turns, down to one in so many, as long as they turn out to have gone. */
+const RAREST_OLDEST_TURN = 256
 
 /**
  * Notices when "first come, first served" serves nobody.
@@ -10,21 +12,29 @@ const OLDEST_TURN = 16
  * as long as their patience; whoever is first has then next to no time left, every resource works for somebody who is
  * gone when the answer comes, and nothing of it makes the queue shorter (goodput 0 to 4 % of what the server can do).
  * The pool sees that: leases come back whose signal was aborted meanwhile. Then the newest are served first, who have
- * all their time, until the queue is empty.
+ * all their time, until the queue is empty. Now and then the oldest gets a turn, for there may be callers who can wait
+ * longer; where that one has gone by the time its lease comes back, the next such turn is put off to twice as many.
  */
 export class Futility {
   /** The last outcomes, a bit each: 1 for a caller who had given up. */
   #outcomes = 0
   #count = 0
-  #turns = 0
   #newestFirst = false
+  /** Turns until the oldest's. */
+  #untilOldest = OLDEST_TURN
+  #oldestEvery = OLDEST_TURN
+  /** Somebody had given up since the oldest had a turn; nearly always that one. */
+  #gaveUpSince = false
 
   /** A caller who had waited, and could give up, has given its lease back. */
   note(gaveUp: boolean): void {
     this.#outcomes = (this.#outcomes << 1) | (gaveUp ? 1 : 0)
     this.#count++
+    if (gaveUp) this.#gaveUpSince = true
     if (!gaveUp || this.#newestFirst || this.#count < OUTCOMES) return
     this.#newestFirst = ones(this.#outcomes) > OUTCOMES / 2
+    this.#oldestEvery = this.#untilOldest = OLDEST_TURN
+    this.#gaveUpSince = false
   }
 
   /** The queue is empty: who comes now has all its time, and order is worth keeping. */
@@ -35,7 +45,12 @@ export class Futility {
 
   /** Whether this turn is the newest's. */
   servesNewest(): boolean {
-    return this.#newestFirst && ++this.#turns % OLDEST_TURN !== 0
+    if (!this.#newestFirst) return false
+    if (--this.#untilOldest > 0) return true
+    const next = this.#gaveUpSince ? 2 * this.#oldestEvery : this.#oldestEvery / 2
+    this.#oldestEvery = this.#untilOldest = Math.min(Math.max(next, OLDEST_TURN), RAREST_OLDEST_TURN)
+    this.#gaveUpSince = false
+    return false
   }
 }
 

@@ -4,6 +4,11 @@ const FIRST_DELAY_MILLIS = 200
 const LONGEST_DELAY_MILLIS = 5_000
 /** While somebody asks, the next probe comes this long after the last one began, at the latest. */
 const PULLED_FORWARD_MILLIS = 1_000
+/** Where the last one was refused at once, which costs a server nothing, it comes sooner: after this share of the outage. */
+const OUTAGE_SHARE = 1 / 32
+const SHORTEST_PULLED_FORWARD_MILLIS = 100
+/** What takes longer to fail has reached somebody, and cost them something. */
+const QUICK_REFUSAL_MILLIS = 100
 /** A create that takes longer than this, and than three times the usual, tells that the server is still struggling. */
 const SLOW_CREATE_MILLIS = 100
 /** How long the pool makes do with what a saturated server granted before it asks for one more. */
@@ -17,6 +22,10 @@ const SATURATION_MILLIS = 10_000
  *          ▲                                                                                        │
  *          └────────────── a failure ◄── window 2, 3, … maxConnecting, −1 for a slow one ◄──────────┘
  *
+ * While somebody asks, the next probe is pulled forward: to a second after the last one began, or, where that was
+ * refused at once, to a 32nd of the time that the outage has lasted, which is at least 100 ms and at most that second. So
+ * a restart of a few seconds is noticed a tenth of a second after it is over, and a long outage costs one probe a second.
+ *
  * A hundred pools that recover in this way refill in the least time the server allows, without one wasted login;
  * without the window that opens by latency they waste hundreds.
  */
@@ -27,6 +36,9 @@ export class Recovery {
   #usualMillis: number | undefined
   #lastAttemptAt = -Infinity
   #lastFailureAt = -Infinity
+  #downSince = -Infinity
+  /** When the next probe may come while somebody asks. */
+  #soonestAt = -Infinity
   #saturatedAt: number | undefined
   #grantedLimit = Infinity
   /** Creates that failed in a row; those that were under way together count as one. */
@@ -107,21 +119,37 @@ export class Recovery {
   }
 
   failed(now: number, startedAt: number, failure: FailureClass, error: unknown): void {
-    this.lastError = error
-    this.lastFailure = failure
-    // Creates that were under way when an earlier one failed tell nothing new.
-    if (this.failures > 0 && startedAt < this.#lastFailureAt) return
-    if (this.failures === 0) this.attempts = 0
-    const longest = Math.min(LONGEST_DELAY_MILLIS, FIRST_DELAY_MILLIS * 2 ** this.failures)
-    this.failures++
-    this.#lastFailureAt = now
-    this.nextAttemptAt = now + longest * (0.2 + 0.8 * this.#random())
+    // What was refused at once has cost nobody anything.
+    const cheap = (failure === 'restart' || failure === 'disconnect') && now - startedAt <= QUICK_REFUSAL_MILLIS
+    this.#failed(now, startedAt, failure, error, cheap)
   }
 
   /** A resource was opened, and ended before anybody had it. That is a failed create too: it would be repeated at once. */
   stillborn(now: number, startedAt: number, failure: FailureClass, error: unknown): void {
     this.failures = Math.max(this.failures, this.#stillborn++)
-    this.failed(now, Math.max(startedAt, this.#lastFailureAt), failure, error)
+    this.#failed(now, Math.max(startedAt, this.#lastFailureAt), failure, error, false)
+  }
+
+  #failed(now: number, startedAt: number, failure: FailureClass, error: unknown, cheap: boolean): void {
+    this.lastError = error
+    this.lastFailure = failure
+    // Creates that were under way when an earlier one failed tell nothing new.
+    if (this.failures > 0 && startedAt < this.#lastFailureAt) return
+    if (this.failures === 0) {
+      this.attempts = 0
+      this.#downSince = now
+    }
+    const longest = Math.min(LONGEST_DELAY_MILLIS, FIRST_DELAY_MILLIS * 2 ** this.failures)
+    this.failures++
+    this.#lastFailureAt = now
+    this.nextAttemptAt = now + longest * (0.2 + 0.8 * this.#random())
+    this.#soonestAt =
+      this.#lastAttemptAt + (cheap ? this.#cheapPullMillis(now) : PULLED_FORWARD_MILLIS + 20 * this.#random())
+  }
+
+  #cheapPullMillis(now: number): number {
+    const share = Math.max(SHORTEST_PULLED_FORWARD_MILLIS, (now - this.#downSince) * OUTAGE_SHARE)
+    return Math.min(share, PULLED_FORWARD_MILLIS) * (0.8 + 0.2 * this.#random())
   }
 
   /** Somebody got a resource: whatever is opened is good for something. */
@@ -139,8 +167,6 @@ export class Recovery {
 
   /** Somebody asks: looks sooner. */
   pullForward(): void {
-    if (this.failures === 0) return
-    const soonest = this.#lastAttemptAt + PULLED_FORWARD_MILLIS + 20 * this.#random()
-    if (soonest < this.nextAttemptAt) this.nextAttemptAt = soonest
+    if (this.failures > 0 && this.#soonestAt < this.nextAttemptAt) this.nextAttemptAt = this.#soonestAt
   }
 }

@@ -85,6 +85,23 @@ describe('the last 32 outcomes', () => {
     const turns = Array.from({ length: 48 }, () => futility.servesNewest())
     expect(turns.flatMap((newest, turn) => (newest ? [] : [turn + 1]))).toEqual([16, 32, 48])
   })
+
+  it('leave the oldest ever fewer turns while it has gone whenever it had one, and more again when it has not', () => {
+    const futility = after(...times(32, true))
+    const gaps = (gaveUp: boolean, count: number): number[] =>
+      Array.from({ length: count }, () => {
+        let turns = 1
+        while (futility.servesNewest()) turns++
+        futility.note(gaveUp)
+        return turns
+      })
+    // What the first turn led to is known at the second, and decides how far off the third one is.
+    expect(gaps(true, 7)).toEqual([16, 16, 32, 64, 128, 256, 256])
+    expect(gaps(false, 7)).toEqual([256, 256, 128, 64, 32, 16, 16])
+    futility.over()
+    for (const gaveUp of times(32, true)) futility.note(gaveUp)
+    expect(gaps(false, 2)).toEqual([16, 16])
+  })
 })
 
 async function run({ gaveUp }: { gaveUp: boolean }): Promise<{ served: number[]; again: () => Promise<number[]> }> {

@@ -125,13 +125,13 @@ describe('an exception in the middle of the loop', () => {
     const factory = new FakeFactory()
     const { pool, take, clock, ask } = setUp({ max: 2, random }, factory)
     const [lease] = await take(1)
-    factory.onCreate = () => {
+    factory.create = () => {
+      fails = true
       throw new FakeError('disconnect')
     }
+    pool.suspend()
     const waiting = ask()
-    await clock.settle()
-    fails = true
-    expect(() => pool.resize({ max: 3 })).toThrow('no entropy')
+    expect(() => pool.resume()).toThrow('no entropy')
     fails = false
     lease?.release()
     await clock.settle()

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Recovery } from '../../../src/core/recovery.ts'
+import type { FailureClass } from 'millpond'
 import { FakeError } from 'millpond/testing'
 
 const REFUSED = new FakeError('restart', 'connect ECONNREFUSED')
@@ -74,22 +75,52 @@ describe('probing', () => {
     const pool = recovery()
     pool.pullForward()
     expect(pool.allowedConcurrency(0)).toBe(8)
-    for (let at = 0; at < 8; at++) pool.failed(at, at, 'restart', REFUSED)
+    for (let at = 0; at < 8; at++) pool.failed(at, at, 'timeout', REFUSED)
     pool.started(100)
-    pool.failed(100, 100, 'restart', REFUSED)
+    pool.failed(100, 100, 'timeout', REFUSED)
     expect(pool.nextAttemptAt).toBeCloseTo(3_100)
     pool.pullForward()
     expect(pool.nextAttemptAt).toBeCloseTo(100 + 1_000 + 10)
     pool.started(1_110)
-    pool.failed(1_110, 1_110, 'restart', REFUSED)
+    pool.failed(1_110, 1_110, 'timeout', REFUSED)
     const due = pool.nextAttemptAt
     pool.pullForward()
     expect(pool.nextAttemptAt).toBeLessThan(due)
     const early = recovery()
     early.started(0)
-    early.failed(0, 0, 'restart', REFUSED)
+    early.failed(0, 0, 'timeout', REFUSED)
     early.pullForward()
     expect(early.nextAttemptAt).toBeCloseTo(120)
+  })
+
+  it('is pulled forward further where the last attempt was refused at once: to a share of the outage so far', () => {
+    const delayAt = (millis: number, failure: FailureClass, tookMillis = 1): number => {
+      const pool = recovery()
+      pool.started(0)
+      pool.failed(0, 0, 'disconnect', REFUSED)
+      for (let attempt = 0; attempt < 6; attempt++) pool.failed(1, 1, 'disconnect', REFUSED)
+      pool.started(millis - tookMillis)
+      pool.failed(millis, millis - tookMillis, failure, REFUSED)
+      pool.pullForward()
+      return Math.round(pool.nextAttemptAt - (millis - tookMillis))
+    }
+    // 0.9 of a 32nd, at least 100 ms, at most a second.
+    expect([2_000, 3_200, 6_400, 32_000, 60_000].map((millis) => delayAt(millis, 'restart'))).toEqual([
+      90, 90, 180, 900, 900,
+    ])
+    expect(delayAt(6_400, 'disconnect', 100)).toBe(180)
+    // What took its time has reached somebody, and an address that is not known may be known in a second.
+    expect(delayAt(6_400, 'disconnect', 101)).toBe(1_010)
+    for (const failure of ['timeout', 'dns', 'saturated'] as const) expect(delayAt(6_400, failure)).toBe(1_010)
+  })
+
+  it('is pulled forward no further for what was opened and ended before anybody had it: that was no refusal', () => {
+    const pool = recovery()
+    for (let now = 0; now < 4; now++) pool.stillborn(now, now, 'disconnect', REFUSED)
+    pool.started(1_000)
+    pool.stillborn(1_000, 999, 'disconnect', REFUSED)
+    pool.pullForward()
+    expect(pool.nextAttemptAt).toBeCloseTo(1_000 + 1_010)
   })
 
   it('also follows what was opened and ended before anybody had it, ever more seldom until somebody had one', () => {
