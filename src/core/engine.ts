@@ -210,8 +210,11 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     return lease
   }
 
-  /** A lease of what is free at once: nobody waits, and the resource needs no check. */
-  lendNow(request: Request | undefined): Lease<T> | undefined {
+  /**
+   * A lease of what is free at once: nobody waits, and the resource needs no check.
+   * @param untold - nobody has been told yet that somebody asks
+   */
+  lendNow(request: Request | undefined, untold = false): Lease<T> | undefined {
     if (this.queue.size > 0 || this.#status.state !== 'open') return undefined
     const now = this.clock.turnNow()
     if (now > this.#upkeep.overdueAt) this.#upkeep.lookForFreeze(now)
@@ -220,6 +223,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       if (entry === undefined) return undefined
       if (this.inventory.sound(entry, now)) {
         if (this.inventory.needsValidation(entry, now) || this.#passage.needsPreparing(entry)) return undefined
+        if (untold && this.events.heard('acquireStarted'))
+          this.events.queue('acquireStarted', { pool: this.name, label: request?.label })
         const lease = this.#lend(entry, now, request, 0)
         if (this.sizes.minIdle > 0) this.changed()
         return lease

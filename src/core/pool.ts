@@ -142,10 +142,15 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
   /** A lease of what is idle at this instant and needs no check, or nothing. With a `beforeAcquire` hook always nothing. */
   tryAcquire(): Lease<T> | undefined {
     const engine = this.#engine
+    if (this.#plain) {
+      const lease = engine.lendAtOnce()
+      if (lease !== undefined) return lease
+    }
+    if (engine.inventory.available.size === 0) return undefined
     const request = this.#request({})
     // Counted before anything can look; one that gets nothing has asked for nothing.
     engine.counters.requested++
-    const lease = engine.lendNow(request)
+    const lease = engine.lendNow(request, true)
     if (lease === undefined) engine.counters.requested--
     if (engine.events.pending) engine.events.flush()
     return lease

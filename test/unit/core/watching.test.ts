@@ -4,7 +4,7 @@ import { Pool } from 'millpond'
 import { FakeFactory } from 'millpond/testing'
 import { Histogram } from '../../../src/core/histogram.ts'
 import { checkInvariants } from '../../support/invariants.ts'
-import { setUp } from '../../support/harness.ts'
+import { listen, setUp } from '../../support/harness.ts'
 
 describe('watching', () => {
   it('shows one consistent snapshot, also inside a listener', async () => {
@@ -42,6 +42,18 @@ describe('watching', () => {
     ask()
     await clock.advance(100)
     expect(events).toEqual(['timeout'])
+  })
+
+  it('tells of who tries as of who acquires, and not of one who gets nothing', async () => {
+    const harness = setUp({ max: 1 })
+    const { pool, events } = harness
+    ;(await pool.acquire()).release()
+    listen(harness, 'acquireStarted', 'acquired', 'acquireFailed')
+    const lease = pool.tryAcquire()
+    expect(pool.tryAcquire()).toBeUndefined()
+    expect(events).toEqual(['acquireStarted', 'acquired'])
+    expect(pool.stats()).toMatchObject({ requested: 2, acquired: 2 })
+    lease?.release()
   })
 
   it('publishes on diagnostics_channel, and stops hearing who goes', async () => {
