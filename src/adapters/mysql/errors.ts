@@ -1,4 +1,5 @@
-import { AcquireTimeoutError, OverloadedError, PoolClosedError, PoolError } from '../../core/errors.ts'
+import { connectErrorOf } from '../../core/drop-in.ts'
+import { AcquireTimeoutError, OverloadedError, PoolClosedError } from '../../core/errors.ts'
 import type { Pool } from '../../core/pool.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 
@@ -7,20 +8,7 @@ export function asDriverError(error: unknown): unknown {
   if (error instanceof AcquireTimeoutError) error.message = `Timeout acquiring a connection: ${error.message}`
   else if (error instanceof OverloadedError) error.message = `Queue limit reached. ${error.message}`
   else if (error instanceof PoolClosedError) error.message = `Pool is closed. ${error.message}`
-  else if (
-    PoolError.is(error) &&
-    (error.code === 'ERR_POOL_CREATE' || error.code === 'ERR_POOL_DOWN') &&
-    error.cause instanceof Error
-  ) {
-    // The driver's own error, as mysql2 calls back with; what the pool knows stands beside it.
-    const { cause } = error
-    Object.defineProperty(cause, 'pool', {
-      value: { name: error.pool, code: error.code, message: error.message },
-      configurable: true,
-    })
-    return cause
-  }
-  return error
+  return connectErrorOf(error) ?? error
 }
 
 /** What `waitForConnections: false` answers with when every connection is borrowed. */

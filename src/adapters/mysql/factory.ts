@@ -1,3 +1,4 @@
+import { endsAbruptly } from '../../core/drop-in.ts'
 import type { CreateContext, DestroyReason, FailureClass, ResourceFactory } from '../../core/factory.ts'
 import { classifyMysql, isServerError, NotWritableError } from './classify.ts'
 import { called, cut, isBusy, isDead, run, type DriverConfig, type DriverPool } from './driver.ts'
@@ -16,18 +17,6 @@ export interface MysqlFactoryHost {
 }
 
 type PasswordFunction = (context: PasswordContext) => unknown
-
-/** Reasons to end a connection without a goodbye: it is dead, or somebody may still be using it. */
-const ABRUPT: ReadonlySet<DestroyReason> = new Set<DestroyReason>([
-  'broken',
-  'lost',
-  'validate',
-  'reset',
-  'overused',
-  'abandoned',
-  'interrupted',
-  'late',
-])
 
 /** An orderly goodbye that takes longer is ended by cutting the socket; shorter than the engine's own patience. */
 const GOODBYE_MILLIS = 1_000
@@ -180,7 +169,7 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
       cut(connection, 'The connection is closed')
       return
     }
-    if (!isBusy(connection) && !ABRUPT.has(reason)) {
+    if (!isBusy(connection) && !endsAbruptly(reason)) {
       await goodbye(connection)
       return
     }

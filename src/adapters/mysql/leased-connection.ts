@@ -3,7 +3,8 @@ import { inCallersContext } from '../../core/caller-context.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { Operations } from '../../core/operations.ts'
 import { refuseStale, staleError, staleRelease, standInFor, type StaleReleasePolicy } from '../../core/stand-in.ts'
-import type { DriverCommand, DriverConfig, DriverConnection } from './driver.ts'
+import type { DriverConfig, DriverConnection } from './driver.ts'
+import { answering, inContextOfAsker, type Callback } from './answers.ts'
 import { shown, type PooledConnection, type PooledConnectionClass } from './pooled-connection.ts'
 import { textOf, watch } from './watched.ts'
 
@@ -33,48 +34,10 @@ const GUARDED = ['beginTransaction', 'commit', 'rollback', 'ping', 'reset', 'pre
 /** Those without a callback. */
 const GUARDED_PLAIN = ['unprepare', 'pause', 'resume', 'close'] as const
 
-/**
- * A command's listeners run in the async context of whoever asked, and so does what reads its stream; its callback has
- * been taken care of.
- */
-export function inContextOfAsker(command: DriverCommand): void {
-  if (command.onResult !== undefined) return
-  command.emit = inCallersEmit(command)
-}
-
-function inCallersEmit(command: DriverCommand): DriverCommand['emit'] {
-  const emit = command.emit.bind(command)
-  let answer = false
-  const inContext = inCallersContext((event: string | symbol, args: unknown[]) => {
-    answer = emit(event, ...args)
-  })
-  return (event, ...args: unknown[]) => {
-    inContext(event, args)
-    return answer
-  }
-}
-
-type Answer = (error: unknown, ...results: unknown[]) => void
-
-/**
- * A callback that is told once, and of an error only after the driver is done with the command: it tells of errors in
- * the middle of it, when the connection can neither be given back nor asked again, and of a connection's end once more
- * after a timeout.
- */
-export function toldOnce(call: Answer): Answer {
-  let answered = false
-  return (error, ...results) => {
-    if (answered) return
-    answered = true
-    if (error) process.nextTick(call, error, ...results)
-    else call(error, ...results)
-  }
-}
-
 /** The callback among the arguments, if there is one, in its caller's async context. */
 function withCallback(args: unknown[]): unknown[] {
   const at = args.findLastIndex((arg) => typeof arg === 'function')
-  if (at !== -1) args[at] = toldOnce(inCallersContext(args[at] as Answer))
+  if (at !== -1) args[at] = answering(args[at] as Callback)
   return args
 }
 
@@ -132,21 +95,21 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
       return this
     }
 
-    query(...args: unknown[]): unknown {
-      return this.#run('query', args)
+    query(sql: unknown, values?: unknown, callback?: unknown): unknown {
+      return this.#run('query', sql, values, callback)
     }
 
-    execute(...args: unknown[]): unknown {
-      return this.#run('execute', args)
+    execute(sql: unknown, values?: unknown, callback?: unknown): unknown {
+      return this.#run('execute', sql, values, callback)
     }
 
-    #run(how: 'query' | 'execute', args: unknown[]): unknown {
-      const connection = this.#connection
-      if (this.#lease.released) return refuse(this.#lease, args)
-      const [sql, values, callback] = withCallback(args)
+    #run(how: 'query' | 'execute', sql: unknown, values: unknown, callback: unknown): unknown {
+      if (this.#lease.released) return refuse(this.#lease, [sql, values, callback])
+      const [given, done] = typeof values === 'function' ? [undefined, values] : [values, callback]
       const { operations } = this.#borrowing
       const text = operations.watched ? textOf(sql) : undefined
-      const command = connection[how](sql, values, callback)
+      const answer = typeof done === 'function' ? answering(done as Callback) : undefined
+      const command = this.#connection[how](sql, given, answer)
       if (text !== undefined) watch(operations, command, text, this.#lease.label, 0)
       inContextOfAsker(command)
       return command

@@ -2,11 +2,14 @@ import { tracingChannel } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
 import { inCallersContext } from '../../core/caller-context.ts'
 import type { CloseReport } from '../../core/close-report.ts'
+import { emitSafely, END_MILLIS, retrying, useInWordsOf } from '../../core/drop-in.ts'
+import type { OverloadedError } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
 import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
+import type { Callback } from './answers.ts'
 import { isOfDriver } from './classify.ts'
 import {
   partsOf,
@@ -19,31 +22,15 @@ import {
 import { asDriverError, noneAvailable } from './errors.ts'
 import type { MysqlPoolExtras } from './extras.ts'
 import { MysqlFactory } from './factory.ts'
-import {
-  inContextOfAsker,
-  leasedConnectionsOf,
-  toldOnce,
-  type Borrowing,
-  type LeasedConnection,
-} from './leased-connection.ts'
+import { leasedConnectionsOf, type Borrowing, type LeasedConnection } from './leased-connection.ts'
 import { resolveMysqlOptions, type MysqlFaceOptions, type ResolvedMysqlOptions } from './options.ts'
 import { hideSecrets, pooledConnectionOf, type PooledConnection } from './pooled-connection.ts'
 import { promisePoolOf, type MillpondPromisePool } from './promise-pool.ts'
+import { Statements } from './statements.ts'
 import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
-import { textOf, watch } from './watched.ts'
-
-/** How long `end()` leaves to borrowers before their connections are cut; mysql2 waits for ever. */
-const END_MILLIS = 30_000
 
 /** mysql2's own channel, by which tracers see how long callers wait for a connection. */
 const waits = tracingChannel('mysql2:pool:connect')
-
-interface Asked {
-  readonly text: string
-  readonly at: number
-}
-
-type Callback = (error: unknown, ...results: unknown[]) => void
 
 type MillpondPool = DriverPool & MysqlPoolExtras<object>
 type MillpondPoolClass = new (options: string | object) => MillpondPool
@@ -61,6 +48,7 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
     readonly #core: Pool<PooledConnection>
     readonly #options: ResolvedMysqlOptions
     readonly #borrowing: Borrowing
+    readonly #statements: Statements
     #promises: MillpondPromisePool | undefined
     #whenEnded: Promise<CloseReport> | undefined
 
@@ -78,6 +66,11 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
           lease.destroy('destroyed by its borrower')
         },
       }
+      this.#statements = new Statements({
+        operations: this.#core.operations,
+        acquire: (lent, failed) => this.#acquire(lent, failed),
+        giveBack: (lease, connection, error) => this.#giveBack(lease, connection, error),
+      })
       showCounts(this, this.#core)
     }
 
@@ -111,10 +104,12 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
 
     getConnection(callback: Callback): void {
       const call = inCallersContext(callback)
-      this.#acquire(
-        (lease) => process.nextTick(call, null, leasedConnections.create(this.#borrowing, lease.resource, lease)),
-        call,
-      )
+      this._borrow((leased) => process.nextTick(call, null, leased), call)
+    }
+
+    /** For those who settle a promise with it, which needs no async context and no turn of its own. */
+    _borrow(lent: (leased: LeasedConnection) => void, failed: (error: unknown) => void): void {
+      this.#acquire((lease) => lent(leasedConnections.create(this.#borrowing, lease.resource, lease)), failed)
     }
 
     /** Gives back what `getConnection` gave out; of either face. */
@@ -130,31 +125,33 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
         lent(lease)
         return
       }
-      // Whatever the caller does with it is not this promise's affair.
-      this.#wait(undefined).then(lent, (error: unknown) => process.nextTick(failed, error))
-    }
-
-    async #wait(options: AcquireOptions | undefined): Promise<Lease<PooledConnection>> {
-      this.#noteQueueing()
-      let lease: Lease<PooledConnection>
-      try {
-        lease = await (waits.hasSubscribers
-          ? waits.tracePromise(() => this.#core.acquire(options), this.#traced)
-          : this.#core.acquire(options))
-      } catch (error) {
-        throw asDriverError(error)
+      const refusal = this.#noteQueueing()
+      if (refusal !== undefined) {
+        process.nextTick(failed, refusal)
+        return
       }
-      this.#tell('acquire', lease.resource)
-      return lease
+      // Whatever the caller does with it is not this promise's affair.
+      this.#waiting().then(
+        (waited) => {
+          this.#tell('acquire', waited.resource)
+          lent(waited)
+        },
+        (error: unknown) => process.nextTick(failed, asDriverError(error)),
+      )
     }
 
-    /** @throws {OverloadedError} where every connection is borrowed, or spoken for, and nobody may wait */
-    #noteQueueing(): void {
-      if (this.#options.waitForConnections && this.listenerCount('enqueue') === 0) return
+    #waiting(): Promise<Lease<PooledConnection>> {
+      return waits.hasSubscribers ? waits.tracePromise(() => this.#core.acquire(), this.#traced) : this.#core.acquire()
+    }
+
+    /** Why nobody may wait, where every connection is borrowed, or spoken for; tells who listens that somebody does. */
+    #noteQueueing(): OverloadedError | undefined {
+      if (this.#options.waitForConnections && this.listenerCount('enqueue') === 0) return undefined
       const { used, waiting, max } = this.#core.stats()
-      if (this.state !== 'open' || used + waiting < max) return
-      if (!this.#options.waitForConnections) throw noneAvailable(this.#core)
-      this.#tell('enqueue')
+      if (this.state !== 'open' || used + waiting < max) return undefined
+      if (!this.#options.waitForConnections) return noneAvailable(this.#core)
+      emitSafely(this, 'enqueue')
+      return undefined
     }
 
     get #traced(): object {
@@ -164,19 +161,13 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
         : { database, serverAddress: host, serverPort: port }
     }
 
-    #giveBack(lease: Lease<PooledConnection>, connection: PooledConnection, error: unknown): void {
+    #giveBack(lease: Lease<PooledConnection>, connection: PooledConnection, error?: unknown): void {
       this.#tell('release', connection)
       lease.release(error)
     }
 
-    /** A listener that throws strands nobody. */
-    #tell(event: string, ...args: unknown[]): void {
-      if (this.listenerCount(event) === 0) return
-      try {
-        this.emit(event, ...args)
-      } catch (error) {
-        process.emitWarning(`pool "${this.name}": a listener of '${event}' threw: ${String(error)}`, 'MillpondWarning')
-      }
+    #tell(event: string, connection: PooledConnection): void {
+      if (this.listenerCount(event) > 0) emitSafely(this, event, connection)
     }
 
     // ── work ──
@@ -185,131 +176,51 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       const { connectionConfig } = this.config
       const command = parts.PoolConnection.createQuery(sql, values, callback, connectionConfig)
       command.namedPlaceholders ??= connectionConfig.namedPlaceholders
-      const done = command.onResult === undefined ? undefined : inCallersContext(command.onResult)
-      inContextOfAsker(command)
-      const asked = this.#askedNow(sql)
-      const failed = (error: unknown): void => {
-        if (done !== undefined) done(error)
-        else command.emit('error', error)
-      }
-      this.#acquire((lease) => {
-        const connection = lease.resource
-        try {
-          this.#settle(lease, command, done)
-          connection.query(command)
-          if (asked !== undefined) this.#watch(command, asked, lease)
-        } catch (error) {
-          if (!lease.released) this.#giveBack(lease, connection, undefined)
-          failed(error)
-        }
-      }, failed)
+      this.#statements.query(command, sql)
       return command
     }
 
-    /** Gives the connection back when the command is over, before whoever asked is told. */
-    #settle(lease: Lease<PooledConnection>, command: DriverCommand, done: Callback | undefined): void {
-      const connection = lease.resource
-      if (done !== undefined) {
-        command.onResult = this.#givingBack(lease, done)
-        return
-      }
-      let failure: unknown
-      command.on('error', () => undefined) // as in mysql2: an error that nobody reads kills no connection
-      const over = (): void => {
-        if (!lease.released) this.#giveBack(lease, connection, failure)
-      }
-      const emit = command.emit.bind(command)
-      command.emit = (event: string | symbol, ...args: unknown[]) => {
-        if (event === 'error') failure = args[0] ?? new Error('The query failed')
-        // The driver is still in the middle of the command when it says that it is over.
-        if (event === 'end' || event === 'error') setImmediate(over)
-        return emit(event, ...args)
-      }
-    }
-
-    /** When a statement was asked for, and its text: a query that is under way has its values in it. */
-    #askedNow(sql: unknown): Asked | undefined {
-      const { operations } = this.#core
-      return operations.watched ? { text: textOf(sql), at: operations.now() } : undefined
-    }
-
-    #watch(command: DriverCommand, { text, at }: Asked, lease: Lease<PooledConnection>): void {
-      const { operations } = this.#core
-      watch(operations, command, text, lease.label, operations.now() - at)
-    }
-
-    /** A callback that gives the connection back first. */
-    #givingBack(lease: Lease<PooledConnection>, done: Callback): Callback {
-      return toldOnce((error, ...results) => {
-        if (!lease.released) this.#giveBack(lease, lease.resource, error ?? undefined)
-        done(error, ...results)
-      })
-    }
-
     execute(sql: unknown, values?: unknown, callback?: unknown): void {
-      const given = (typeof values === 'function' ? values : callback) as Callback | undefined
-      const done: Callback = given === undefined ? () => undefined : inCallersContext(given)
-      const parameters = typeof values === 'function' ? [] : values
-      const asked = this.#askedNow(sql)
-      this.#acquire((lease) => {
-        const connection = lease.resource
-        try {
-          const command = connection.execute(sql, parameters, this.#givingBack(lease, done))
-          if (asked !== undefined) this.#watch(command, asked, lease)
-        } catch (error) {
-          if (!lease.released) this.#giveBack(lease, connection, undefined)
-          done(error)
-        }
-      }, done)
+      if (typeof values === 'function') this.#statements.execute(sql, [], values as Callback)
+      else this.#statements.execute(sql, values, callback as Callback | undefined)
     }
 
-    async use<R>(callback: (connection: object) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
-      return await this.#use((leased) => callback(leased.promise()), options)
+    use<R>(callback: (connection: object) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
+      return this.#use((leased) => callback(leased.promise()), options)
     }
 
-    async #use<R>(
+    #use<R>(
       callback: (leased: LeasedConnection, connection: PooledConnection) => R | PromiseLike<R>,
       options: AcquireOptions | undefined,
     ): Promise<R> {
-      const progress = { held: false }
-      this.#noteQueueing()
-      try {
-        return await this.#core.use(async (connection, lease) => {
-          progress.held = true
-          this.#tell('acquire', connection)
-          try {
-            return await callback(leasedConnections.create(this.#borrowing, connection, lease), connection)
-          } catch (error) {
-            if (!lease.released && !isOfDriver(error)) this.#giveBack(lease, connection, undefined)
-            throw error
-          } finally {
-            if (!lease.released) this.#tell('release', connection)
-          }
-        }, options)
-      } catch (error) {
-        // The callback's own errors are its own.
-        throw progress.held ? error : asDriverError(error)
+      const refusal = this.#noteQueueing()
+      if (refusal !== undefined) return Promise.reject(refusal)
+      const work = async (connection: PooledConnection, lease: Lease<PooledConnection>): Promise<R> => {
+        this.#tell('acquire', connection)
+        try {
+          return await callback(leasedConnections.create(this.#borrowing, connection, lease), connection)
+        } catch (error) {
+          if (!lease.released && !isOfDriver(error)) this.#giveBack(lease, connection)
+          throw error
+        } finally {
+          if (!lease.released) this.#tell('release', connection)
+        }
       }
+      return useInWordsOf(this.#core, asDriverError, work, options)
     }
 
-    async transaction<R>(
+    transaction<R>(
       callback: (connection: object) => R | PromiseLike<R>,
       options: TransactionOptions & AcquireOptions = {},
     ): Promise<R> {
       const { isolation, readOnly, retries = 0, ...acquire } = options
-      for (let attempt = 0; ; attempt++) {
-        try {
-          return await this.#use(
-            (leased, { session }) =>
-              runTransaction(leased, session, { isolation, readOnly }, () => callback(leased.promise())),
-            acquire,
-          )
-        } catch (error) {
-          if (attempt >= retries || !isRetryable(error)) throw error
-          // Those who collided do not meet again at once.
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** Math.min(attempt, 6)))
-        }
-      }
+      return retrying(retries, isRetryable, () =>
+        this.#use(
+          (leased, { session }) =>
+            runTransaction(leased, session, { isolation, readOnly }, () => callback(leased.promise())),
+          acquire,
+        ),
+      )
     }
 
     async ready(options?: ReadyOptions): Promise<void> {

@@ -8,7 +8,7 @@ import type {
   DriverParts,
   DriverPool,
 } from './driver.ts'
-import { isError } from './protocol.ts'
+import { isError, isWord } from './protocol.ts'
 import { Session } from './session.ts'
 
 /** A connection of a pool: the driver's own, with an ear on what the server says. */
@@ -60,8 +60,8 @@ export function pooledConnectionOf(parts: DriverParts): PooledConnectionClass {
     }
 
     override handlePacket(packet?: DriverPacket): void {
-      // While it is paused the driver keeps the packet, and comes again with it.
-      if (packet === undefined || this._paused || !this.session.listening || !this._command) {
+      // Most packets are columns and rows. While it is paused the driver keeps the packet, and comes again with it.
+      if (packet === undefined || !isWord(packet) || this._paused || !this.session.listening || !this._command) {
         super.handlePacket(packet)
         return
       }

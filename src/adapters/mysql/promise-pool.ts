@@ -13,7 +13,7 @@ import type { TransactionOptions } from './transaction.ts'
 export type MillpondPromisePool = DriverPromisePool & MysqlPoolExtras<object>
 type MillpondPool = DriverPool &
   MysqlPoolExtras<object> & {
-    getConnection(callback: (error: unknown, ...results: unknown[]) => void): void
+    _borrow(lent: (leased: LeasedConnection) => void, failed: (error: unknown) => void): void
   }
 type PromisePoolClass = new (pool: MillpondPool, implementation?: PromiseConstructor) => MillpondPromisePool
 
@@ -32,10 +32,7 @@ export function promisePoolOf(parts: DriverParts): PromisePoolClass {
     getConnection(): Promise<object> {
       const { Promise: Implementation } = this
       return new Implementation((resolve, reject) => {
-        this.pool.getConnection((error, connection) => {
-          if (error) reject(error)
-          else resolve((connection as LeasedConnection).promise(Implementation))
-        })
+        this.pool._borrow((leased) => resolve(leased.promise(Implementation)), reject)
       })
     }
 

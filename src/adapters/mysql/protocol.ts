@@ -9,12 +9,10 @@ const OK = 0x00
 const EOF = 0xfe
 const ERROR = 0xff
 
-/** What the server says about the session in one packet. */
-export interface ServerWord {
-  readonly status: number
-  /** Where the details of what has changed begin and end; equal where there are none. */
-  readonly from: number
-  readonly to: number
+/** Whether a packet may be one of those in which the server says how a command went: an OK, an EOF, an error. */
+export function isWord({ buffer, offset }: DriverPacket): boolean {
+  const first = buffer[offset] as number
+  return first === OK || first >= EOF
 }
 
 export function isError({ buffer, offset }: DriverPacket): boolean {
@@ -30,24 +28,21 @@ export function errnoOf({ buffer, offset }: DriverPacket): number {
  * The status in a packet that carries one: an EOF, or an OK. Rows may begin with a zero byte too, so an OK counts only
  * where the command waits for one.
  */
-export function statusOf(packet: DriverPacket, command: DriverCommand): ServerWord | undefined {
+export function statusOf(packet: DriverPacket, command: DriverCommand): number | undefined {
   const { buffer, offset } = packet
   const first = buffer[offset]
-  if (first === EOF) {
-    // A row that begins with this byte is a column of 16 MB.
-    if (packet.length() >= 13) return undefined
-    return { status: buffer.readUInt16LE(offset + 3), from: 0, to: 0 }
-  }
+  // A row that begins with this byte is a column of 16 MB.
+  if (first === EOF) return packet.length() < 13 ? buffer.readUInt16LE(offset + 3) : undefined
   if (first !== OK) return undefined
   const { next } = command
   if (next === undefined || next === null || (next !== command.resultsetHeader && next !== command.infileOk))
     return undefined
-  const at = skipNumber(buffer, skipNumber(buffer, offset + 1))
-  const status = buffer.readUInt16LE(at)
-  if ((status & SESSION_CHANGED) === 0) return { status, from: 0, to: 0 }
-  const [infoLength, info] = readNumber(buffer, at + 4)
-  const [length, from] = readNumber(buffer, info + infoLength)
-  return { status, from, to: from + length }
+  return buffer.readUInt16LE(statusAt(packet))
+}
+
+/** Where the status of an OK stands: behind the numbers of rows and of the last insert. */
+function statusAt({ buffer, offset }: DriverPacket): number {
+  return skipNumber(buffer, skipNumber(buffer, offset + 1))
 }
 
 /** What may change in a session, as the server's trackers number it. */
@@ -63,11 +58,19 @@ export interface SessionChanges {
   readonly variables: Map<string, string>
 }
 
-/** Reads the details of a changed session. Identifiers of transactions (GTIDs) change nothing. */
-export function changesIn(buffer: Buffer, { from, to }: ServerWord): SessionChanges {
+/**
+ * Reads the details of a changed session, of a packet whose status says that it changed; nothing where there are none: an
+ * EOF has no room for them. Identifiers of transactions (GTIDs) change nothing.
+ */
+export function changesIn(packet: DriverPacket): SessionChanges | undefined {
+  const { buffer, offset } = packet
+  if (buffer[offset] !== OK) return undefined
+  const [infoLength, info] = readNumber(buffer, statusAt(packet) + 4)
+  const [allLength, from] = readNumber(buffer, info + infoLength)
+  if (allLength === 0) return undefined
   const changes: SessionChanges = { changed: false, schema: undefined, variables: new Map() }
   let at = from
-  while (at < to) {
+  while (at < from + allLength) {
     const type = buffer[at]
     const [length, start] = readNumber(buffer, at + 1)
     at = start + length

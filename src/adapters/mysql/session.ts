@@ -69,23 +69,22 @@ export class Session {
       this.#status &= ~IN_TRANSACTION
       return
     }
-    const word = statusOf(packet, command)
-    if (word === undefined) return
-    this.#status = word.status
-    if ((word.status & AUTOCOMMIT) === 0 && this.#quiet === 0) this.marked = true
-    if ((word.status & SESSION_CHANGED) === 0) return
-    if (word.to <= word.from) {
-      // An EOF has no room for details; a session that is set up reports its own with an OK.
-      if (this.#quiet === 0) this.marked = true
-      return
-    }
-    const { changed, schema, variables } = changesIn(packet.buffer, word)
+    const status = statusOf(packet, command)
+    if (status === undefined) return
+    this.#status = status
+    if ((status & AUTOCOMMIT) === 0 && this.#quiet === 0) this.marked = true
+    if ((status & SESSION_CHANGED) !== 0) this.#noteChanges(packet)
+  }
+
+  #noteChanges(packet: DriverPacket): void {
+    const changes = changesIn(packet)
     if (this.#quiet > 0) {
-      for (const [name, value] of variables) this.variables.set(name, value)
+      // A session that is set up reports its own with an OK.
+      for (const [name, value] of changes?.variables ?? []) this.variables.set(name, value)
       return
     }
-    if (changed) this.marked = true
-    if (schema !== undefined) this.schema = schema
+    if (changes?.changed !== false) this.marked = true
+    if (changes?.schema !== undefined) this.schema = changes.schema
   }
 
   /** Looks at how a borrower's statement begins. */

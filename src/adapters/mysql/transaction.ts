@@ -1,3 +1,4 @@
+import { between } from '../../core/drop-in.ts'
 import { run, type DriverConnection } from './driver.ts'
 import type { Session } from './session.ts'
 
@@ -46,26 +47,25 @@ export function isRetryable(error: unknown): boolean {
  * Runs the callback between START TRANSACTION and COMMIT. Its error survives a ROLLBACK that fails too.
  * @param connection - the borrower's: once that is given back, nothing more is said on it
  */
-export async function runTransaction<R>(
+export function runTransaction<R>(
   connection: DriverConnection,
   session: Session,
   { isolation, readOnly }: TransactionOptions,
   callback: () => R | PromiseLike<R>,
 ): Promise<R> {
-  // For the next transaction only, and that follows at once: it leaves nothing.
-  if (isolation !== undefined)
-    await session.quietly(() => run(connection, `SET TRANSACTION ISOLATION LEVEL ${ISOLATION[isolation]}`))
-  await run(connection, `START TRANSACTION${readOnly === undefined ? '' : readOnly ? ' READ ONLY' : ' READ WRITE'}`)
-  session.wasDeadlocked()
-  let result: R
-  try {
-    result = await callback()
-  } catch (error) {
-    // A connection that cannot even roll back is found broken when it is given back.
-    await run(connection, 'ROLLBACK').catch(() => undefined)
-    throw error
+  const steps = {
+    async begin() {
+      // For the next transaction only, and that follows at once: it leaves nothing.
+      if (isolation !== undefined)
+        await session.quietly(() => run(connection, `SET TRANSACTION ISOLATION LEVEL ${ISOLATION[isolation]}`))
+      await run(connection, `START TRANSACTION${readOnly === undefined ? '' : readOnly ? ' READ ONLY' : ' READ WRITE'}`)
+      session.wasDeadlocked()
+    },
+    rollback: () => run(connection, 'ROLLBACK'),
+    async commit() {
+      if (session.wasDeadlocked()) throw new TransactionRolledBackError()
+      await run(connection, 'COMMIT')
+    },
   }
-  if (session.wasDeadlocked()) throw new TransactionRolledBackError()
-  await run(connection, 'COMMIT')
-  return result
+  return between(steps, callback)
 }

@@ -60,8 +60,8 @@ export interface QueryResultLike {
 }
 
 /** A query of the adapter's own. */
-export async function run(client: DriverClient, text: string): Promise<QueryResultLike> {
-  return await (client.query as (text: string) => Promise<QueryResultLike>).call(client, text)
+export function run(client: DriverClient, text: string): Promise<QueryResultLike> {
+  return (client.query as (text: string) => Promise<QueryResultLike>).call(client, text)
 }
 
 /** The query that is under way, if there is one. The public names come last: newer versions warn about them. */

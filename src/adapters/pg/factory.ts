@@ -1,9 +1,10 @@
+import { endsAbruptly } from '../../core/drop-in.ts'
 import type { CreateContext, DestroyReason, FailureClass, ResourceFactory } from '../../core/factory.ts'
 import { cancelQuery } from './cancel.ts'
 import { classifyPg, WrongServerError } from './classify.ts'
 import { abortConnect, cutSocket, isBusy, run, type DriverClient, type DriverClientClass } from './driver.ts'
 import type { PasswordContext, ResolvedPgOptions } from './options.ts'
-import { Session } from './session.ts'
+import { Session, sessionOf } from './session.ts'
 import { targetOf } from './capacity.ts'
 
 /** Whom the factory tells what happens to connections. */
@@ -16,18 +17,6 @@ export interface PgFactoryHost {
   failedIdle(error: unknown, client: DriverClient): void
 }
 
-/** Reasons to end a connection without a goodbye: it is dead, or somebody may still be using it. */
-const ABRUPT: ReadonlySet<DestroyReason> = new Set<DestroyReason>([
-  'broken',
-  'lost',
-  'validate',
-  'reset',
-  'overused',
-  'abandoned',
-  'interrupted',
-  'late',
-])
-
 /** An orderly goodbye that takes longer is ended by cutting the socket; shorter than the engine's own patience. */
 const GOODBYE_MILLIS = 1_000
 
@@ -38,10 +27,8 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   readonly #Client: DriverClientClass
   readonly #options: ResolvedPgOptions
   readonly #host: PgFactoryHost
-  readonly #sessions = new WeakMap<DriverClient, Session>()
   /** Clients whose end is no loss to tell: they are connecting still, or being destroyed. */
   readonly #untold = new WeakSet<DriverClient>()
-  readonly #held = new WeakSet<DriverClient>()
   #nextHost = 0
   #capacityCompared = false
   #password: Promise<unknown> | undefined
@@ -53,14 +40,10 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     this.target = targetOf(options)
   }
 
-  session(client: DriverClient): Session | undefined {
-    return this.#sessions.get(client)
-  }
-
   /** A connection that somebody holds tells its own errors through what runs on it. */
   hold(client: DriverClient, held: boolean): void {
-    if (held) this.#held.add(client)
-    else this.#held.delete(client)
+    const session = sessionOf(client)
+    if (session !== undefined) session.held = held
     if (!this.#options.allowExitOnIdle) return
     if (held) client.ref?.()
     else client.unref?.()
@@ -86,7 +69,6 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   async #connect(host: string | undefined, context: CreateContext): Promise<DriverClient> {
     const client = new this.#Client(this.#clientConfig(host, context) as never)
     const session = new Session(client)
-    this.#sessions.set(client, session)
     this.#untold.add(client)
     this.#listen(client, session, context)
     let giveUp = (): void => undefined
@@ -149,7 +131,7 @@ export class PgFactory implements ResourceFactory<DriverClient> {
       isOver = true
       const cause = session.fatal ?? error
       context.lost(cause)
-      if (!this.#held.has(client)) this.#host.failedIdle(cause, client)
+      if (!session.held) this.#host.failedIdle(cause, client)
     }
     client.on('error', over)
     client.once('end', () => {
@@ -194,7 +176,7 @@ export class PgFactory implements ResourceFactory<DriverClient> {
     const busy = isBusy(client)
     // A server does not notice that the socket of a statement at work is gone: it would work on for nobody.
     if (busy && !isDead) await cancelQuery(client)
-    if (client._ended !== true) await this.#end(client, isDead || busy || ABRUPT.has(reason))
+    if (client._ended !== true) await this.#end(client, isDead || busy || endsAbruptly(reason))
     this.#host.removed(client)
   }
 
@@ -219,7 +201,7 @@ export class PgFactory implements ResourceFactory<DriverClient> {
 
   isBroken(client: DriverClient, error?: unknown): boolean {
     if (client._queryable === false || client._ended === true || client._ending === true || isBusy(client)) return true
-    if (this.#sessions.get(client)?.tainted === true && this.#options.resetSession !== 'never') return true
+    if (sessionOf(client)?.tainted === true && this.#options.resetSession !== 'never') return true
     return error !== undefined && classifyPg(error) !== 'query'
   }
 
@@ -229,7 +211,7 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   }
 
   needsReset(client: DriverClient): boolean {
-    const session = this.#sessions.get(client)
+    const session = sessionOf(client)
     if (session === undefined) return false
     return session.settling || session.inTransaction || this.#resetsWhole(client, session)
   }
@@ -241,7 +223,7 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   }
 
   async reset(client: DriverClient): Promise<void> {
-    const session = this.#sessions.get(client)
+    const session = sessionOf(client)
     if (session === undefined) return
     await session.settle()
     const whole = this.#resetsWhole(client, session)
@@ -251,7 +233,7 @@ export class PgFactory implements ResourceFactory<DriverClient> {
   }
 
   isHeldOnPurpose(client: DriverClient): boolean {
-    return this.#sessions.get(client)?.listening === true
+    return sessionOf(client)?.listening === true
   }
 
   classify(error: unknown): FailureClass {

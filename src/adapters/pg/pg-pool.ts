@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
-import { inCallersContext } from '../../core/caller-context.ts'
 import type { CloseReport } from '../../core/close-report.ts'
-import { AcquireTimeoutError, PoolClosedError, PoolError } from '../../core/errors.ts'
+import { connectErrorOf, emitSafely, END_MILLIS, retrying, useInWordsOf } from '../../core/drop-in.ts'
+import { AcquireTimeoutError, PoolClosedError } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
@@ -15,10 +15,7 @@ import { PgFactory } from './factory.ts'
 import { leasedClientsOf, type Borrowing, type LeasedClient, type LeasedClients } from './leased-client.ts'
 import { resolvePgOptions, type PgFaceOptions, type ResolvedPgOptions } from './options.ts'
 import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
-import { isSubmittable, noteQuery, plainQuery, watchedQuery } from './watched-query.ts'
-
-/** How long `end()` leaves to borrowers before their connections are cut; pg.Pool waits for ever. */
-const END_MILLIS = 30_000
+import { noteQuery, ownQuery, watchedQuery } from './watched-query.ts'
 
 /** What a pool of `pgPool` has beyond the surface of pg.Pool. `C` is the driver's type of a borrowed client. */
 export interface PgPoolExtras<C> extends AsyncDisposable {
@@ -119,13 +116,21 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     // ── borrowing ──
 
     connect(callback?: Callback): Promise<LeasedClient> | undefined {
-      const connected = this.#borrow({})
+      const lease = this.#core.tryAcquire()
+      const connected =
+        lease === undefined
+          ? this.#core.acquire().then(
+              (waited) => this.#lend(waited),
+              (error: unknown) => {
+                throw asDriverError(error)
+              },
+            )
+          : Promise.resolve(this.#lend(lease))
       if (typeof callback !== 'function') return connected
-      // The callback runs in the async context of its caller, not of whoever released the connection.
-      const call = inCallersContext(callback)
+      // A reaction runs in the async context in which it was asked for, whoever released the connection.
       connected.then(
-        (leased) => call(undefined, leased, (error?: unknown) => leased.release(error)),
-        (error: unknown) => call(error, undefined, () => undefined),
+        (leased) => callback(undefined, leased, (error?: unknown) => leased.release(error)),
+        (error: unknown) => callback(error, undefined, () => undefined),
       )
       return undefined
     }
@@ -147,9 +152,14 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       )
     }
 
-    async #borrow(options: AcquireOptions): Promise<LeasedClient> {
-      const lease = await this.#acquire(options)
+    #lend(lease: Lease<DriverClient>): LeasedClient {
+      this.#lent(lease.resource)
       return this.#leasedClient(lease)
+    }
+
+    #lent(client: DriverClient): void {
+      this.#factory.hold(client, true)
+      if (this.listenerCount('acquire') > 0) emitSafely(this, 'acquire', client)
     }
 
     #leasedClient(lease: Lease<DriverClient>): LeasedClient {
@@ -162,34 +172,13 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       return stable
     }
 
-    async #acquire(options: AcquireOptions | undefined): Promise<Lease<DriverClient>> {
-      let lease: Lease<DriverClient>
-      try {
-        lease = await this.#core.acquire(options)
-      } catch (error) {
-        throw asDriverError(error)
-      }
-      this.#factory.hold(lease.resource, true)
-      if (this.listenerCount('acquire') > 0) this.#emitSafely('acquire', lease.resource)
-      return lease
-    }
-
     #giveBack(lease: Lease<DriverClient>, client: DriverClient, error: unknown): void {
       this.#factory.hold(client, false)
-      if (this.listenerCount('release') > 0) this.#emitSafely('release', error, client)
+      if (this.listenerCount('release') > 0) emitSafely(this, 'release', error, client)
       const given = error !== undefined && error !== null && error !== false
       // pg.Pool ends a connection for whatever truthy is given; a statement that failed is no reason to.
       if (given && (this.#options.compat === 'strict' || !isServerError(error))) lease.destroy(error)
       else lease.release(given ? error : undefined)
-    }
-
-    /** A listener that throws strands nobody. */
-    #emitSafely(event: string, ...args: unknown[]): void {
-      try {
-        this.emit(event, ...args)
-      } catch (error) {
-        process.emitWarning(`pool "${this.name}": a listener of '${event}' threw: ${String(error)}`, 'MillpondWarning')
-      }
     }
 
     // ── work ──
@@ -198,10 +187,9 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       const done = [text, values, callback].find((arg) => typeof arg === 'function') as Callback | undefined
       const answer = this.#query(text, typeof values === 'function' ? undefined : values)
       if (done === undefined) return answer
-      const call = inCallersContext(done)
       answer.then(
-        (result) => call(undefined, result),
-        (error: unknown) => call(error),
+        (result) => done(undefined, result),
+        (error: unknown) => done(error),
       )
       return undefined
     }
@@ -211,17 +199,24 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
         throw new Error('Passing a function as the first parameter to pool.query is not supported')
       const { operations } = this.#core
       const askedAt = operations.watched ? operations.now() : NaN
-      const lease = await this.#acquire(undefined)
+      let lease = this.#core.tryAcquire()
+      try {
+        lease ??= await this.#core.acquire()
+      } catch (error) {
+        throw asDriverError(error)
+      }
       const client = lease.resource
+      this.#lent(client)
       const sentAt = Number.isNaN(askedAt) ? NaN : operations.now()
       let result: unknown
       try {
-        const args = values === undefined ? [text] : [text, values]
-        result = await (isSubmittable(text) ? submitted(client, args) : plainQuery(client, args))
+        result = await ownQuery(client, text, values)
       } catch (error) {
+        // As the driver does it: a stack that leads back to whoever asked, not to the socket.
+        if (typeof text === 'string' && error instanceof Error) Error.captureStackTrace(error)
         noteQuery(operations, text, lease.label, askedAt, sentAt, true)
         this.#factory.hold(client, false)
-        if (this.listenerCount('release') > 0) this.#emitSafely('release', error, client)
+        if (this.listenerCount('release') > 0) emitSafely(this, 'release', error, client)
         if (!lease.released) lease.release(error)
         throw error
       }
@@ -230,41 +225,26 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       return result
     }
 
-    async use<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
-      const progress = { held: false }
-      try {
-        return await this.#core.use(async (client, lease) => {
-          progress.held = true
-          this.#factory.hold(client, true)
-          try {
-            return await callback(this.#leasedClient(lease))
-          } finally {
-            this.#factory.hold(client, false)
-          }
-        }, options)
-      } catch (error) {
-        // The callback's own errors are its own.
-        throw progress.held ? error : asDriverError(error)
+    use<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
+      const work = async (client: DriverClient, lease: Lease<DriverClient>): Promise<R> => {
+        this.#factory.hold(client, true)
+        try {
+          return await callback(this.#leasedClient(lease))
+        } finally {
+          this.#factory.hold(client, false)
+        }
       }
+      return useInWordsOf(this.#core, asDriverError, work, options)
     }
 
-    async transaction<R>(
+    transaction<R>(
       callback: (client: DriverClient) => R | PromiseLike<R>,
       options: TransactionOptions & AcquireOptions = {},
     ): Promise<R> {
       const { isolation, readOnly, retries = 0, ...acquire } = options
-      for (let attempt = 0; ; attempt++) {
-        try {
-          return await this.use(
-            (client) => runTransaction(client, { isolation, readOnly }, () => callback(client)),
-            acquire,
-          )
-        } catch (error) {
-          if (attempt >= retries || !isRetryable(error)) throw error
-          // Those who collided do not meet again at once.
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * 2 ** Math.min(attempt, 6)))
-        }
-      }
+      return retrying(retries, isRetryable, () =>
+        this.use((client) => runTransaction(client, { isolation, readOnly }, () => callback(client)), acquire),
+      )
     }
 
     async ready(options?: ReadyOptions): Promise<void> {
@@ -295,10 +275,9 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       const ended =
         twice === undefined ? this.close({ timeoutMillis: END_MILLIS }).then(() => undefined) : Promise.reject(twice)
       if (callback === undefined) return ended
-      const call = inCallersContext(callback)
       ended.then(
-        () => call(),
-        (error: unknown) => call(error as Error),
+        () => callback(),
+        (error: unknown) => callback(error as Error),
       )
       return undefined
     }
@@ -352,20 +331,7 @@ function asDriverError(error: unknown): unknown {
   if (error instanceof AcquireTimeoutError) error.message = `timeout exceeded when trying to connect: ${error.message}`
   else if (error instanceof PoolClosedError)
     error.message = `Cannot use a pool after calling end on the pool: ${error.message}`
-  else if (
-    PoolError.is(error) &&
-    (error.code === 'ERR_POOL_CREATE' || error.code === 'ERR_POOL_DOWN') &&
-    error.cause instanceof Error
-  ) {
-    // The driver's own error, as pg.Pool rejects with; what the pool knows stands beside it.
-    const { cause } = error
-    Object.defineProperty(cause, 'pool', {
-      value: { name: error.pool, code: error.code, message: error.message },
-      configurable: true,
-    })
-    return cause
-  }
-  return error
+  return connectErrorOf(error) ?? error
 }
 
 function hideSecrets(options: Record<string, unknown>): Record<string, unknown> {
@@ -373,16 +339,4 @@ function hideSecrets(options: Record<string, unknown>): Record<string, unknown> 
     if (secret in options) Object.defineProperty(options, secret, { enumerable: false })
   }
   return options
-}
-
-/** Submits a query object and waits for its callback. */
-function submitted(client: DriverClient, args: unknown[]): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const done = (error: unknown, result: unknown): void => {
-      if (error) reject(error)
-      else resolve(result)
-    }
-    const [query, values] = args
-    ;(client.query as (...args: unknown[]) => unknown).call(client, query, values, done)
-  })
 }

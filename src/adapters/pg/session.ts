@@ -13,6 +13,13 @@ const RESET_SESSION =
 /** Statements that say SET and outlive no transaction. */
 const SET_FOR_TRANSACTION = /^\s*SET\s+(LOCAL|TRANSACTION|CONSTRAINTS)\b/i
 
+const SESSION = Symbol('millpond.session')
+
+/** What is known of a client's session; it stands on the client itself, for it is asked for with every query. */
+export function sessionOf(client: DriverClient): Session | undefined {
+  return (client as { readonly [SESSION]?: Session })[SESSION]
+}
+
 /**
  * What the server says of a session: its transaction status, and the state that it took on, read from the command tags
  * of its replies. No statement is parsed and no round trip is made. What tags cannot show goes unseen: `set_config()`,
@@ -27,6 +34,8 @@ export class Session {
   tainted = false
   /** The session LISTENs: it is meant to be held for long. */
   listening = false
+  /** Somebody has the client, who hears of its errors through what runs on it. */
+  held = false
   /** What the server said last before it ended the session. */
   fatal: Error | undefined
   /** While the adapter itself sets the session up, nothing is marked. */
@@ -35,6 +44,7 @@ export class Session {
 
   constructor(client: DriverClient) {
     this.#client = client
+    Object.defineProperty(client, SESSION, { value: this })
     const { connection } = client
     if (connection === undefined) return
     connection.on('commandComplete', (message: { readonly text?: unknown }) => {

@@ -1,3 +1,4 @@
+import { between } from '../../core/drop-in.ts'
 import { run, type DriverClient } from './driver.ts'
 
 export interface TransactionOptions {
@@ -46,21 +47,18 @@ export function isRetryable(error: unknown): boolean {
 }
 
 /** Runs the callback between BEGIN and COMMIT. Its error survives a ROLLBACK that fails too. */
-export async function runTransaction<R>(
+export function runTransaction<R>(
   client: DriverClient,
   options: TransactionOptions,
   callback: () => R | PromiseLike<R>,
 ): Promise<R> {
-  await run(client, begin(options))
-  let result: R
-  try {
-    result = await callback()
-  } catch (error) {
-    // A connection that cannot even roll back is found broken when it is given back.
-    await run(client, 'ROLLBACK').catch(() => undefined)
-    throw error
+  const steps = {
+    begin: () => run(client, begin(options)),
+    rollback: () => run(client, 'ROLLBACK'),
+    async commit() {
+      const { command } = await run(client, 'COMMIT')
+      if (command === 'ROLLBACK') throw new TransactionRolledBackError()
+    },
   }
-  const { command } = await run(client, 'COMMIT')
-  if (command === 'ROLLBACK') throw new TransactionRolledBackError()
-  return result
+  return between(steps, callback)
 }

@@ -8,6 +8,22 @@ export function plainQuery(client: DriverClient, args: unknown[]): unknown {
   return query.apply(client, args)
 }
 
+/**
+ * Runs a query of the pool's own. A text, or an object that submits itself, answers by a callback, which saves the two
+ * promises that `pg` makes otherwise; a configuration may not, for `pg` writes the callback into it, and it is its owner's.
+ */
+export function ownQuery(client: DriverClient, query: unknown, values: unknown): unknown {
+  if (typeof query !== 'string' && !isSubmittable(query))
+    return plainQuery(client, values === undefined ? [query] : [query, values])
+  return new Promise((resolve, reject) => {
+    const done = (error: unknown, result: unknown): void => {
+      if (error) reject(error)
+      else resolve(result)
+    }
+    plainQuery(client, [query, values, done])
+  })
+}
+
 /** Runs the client's own `query` with these arguments, gives what it gives, and has it measured where somebody listens. */
 export function watchedQuery(
   operations: Operations,

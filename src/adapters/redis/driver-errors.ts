@@ -1,4 +1,5 @@
-import { PoolClosedError, PoolError } from '../../core/errors.ts'
+import { connectErrorOf } from '../../core/drop-in.ts'
+import { PoolClosedError } from '../../core/errors.ts'
 
 /** The pool's errors in the words, and where a connect failed with the error objects, that a driver's users know. */
 export class DriverErrors {
@@ -17,13 +18,6 @@ export class DriverErrors {
   /** What the caller is told for an error of the engine; anything else is passed on as it is. */
   of(error: unknown): unknown {
     if (error instanceof PoolClosedError) return this.closed()
-    if (!PoolError.is(error) || (error.code !== 'ERR_POOL_CREATE' && error.code !== 'ERR_POOL_DOWN')) return error
-    const { cause } = error
-    if (!(cause instanceof Error)) return error
-    Object.defineProperty(cause, 'pool', {
-      value: { name: error.pool, code: error.code, message: error.message },
-      configurable: true,
-    })
-    return cause
+    return connectErrorOf(error) ?? error
   }
 }

@@ -1,3 +1,4 @@
+import { endsAbruptly } from '../../core/drop-in.ts'
 import type { CreateContext, DestroyReason, FailureClass, ResourceFactory } from '../../core/factory.ts'
 import { classifyRedis } from './classify.ts'
 import type { ConnectionHost, Dialect, DriverClient, LaneName, Place, Unanswered } from './driver.ts'
@@ -20,11 +21,6 @@ export interface RedisFactoryHost {
   /** A connection failed, or could not be opened. */
   failed?(error: unknown): void
 }
-
-/** Reasons to end a connection without a goodbye: it is dead, or somebody may still be using it. */
-const ABRUPT: ReadonlySet<DestroyReason> = new Set<DestroyReason>([
-  'broken', 'lost', 'validate', 'reset', 'released', 'overused', 'abandoned', 'interrupted', 'late',
-]) // prettier-ignore
 
 /** Opens, checks, cleans and ends the connections of one lane. */
 export class RedisFactory implements ResourceFactory<DriverClient> {
@@ -115,7 +111,8 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
     this.#untold.add(client)
     if (!wasTold) this.#host.gone?.(client)
     const session = this.#sessions.get(client)
-    if (!ABRUPT.has(reason) && dialect.isReady(client) && (session === undefined || session.blocking === 0)) {
+    const isAbrupt = reason === 'released' || endsAbruptly(reason)
+    if (!isAbrupt && dialect.isReady(client) && (session === undefined || session.blocking === 0)) {
       // A silent server never says goodbye. In a pool that goes on, a slow command may still be answered before.
       const timer = setTimeout(() => dialect.cut(client), reason === 'close' ? 1_000 : 30_000)
       timer.unref()
