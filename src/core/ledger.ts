@@ -58,6 +58,8 @@ export class Ledger {
   #used = 0
   #creating = 0
   #leases = 0
+  /** All that were destroyed, for whatever reason. */
+  #gone = 0
 
   constructor({ clock = systemClock, whole }: { clock?: Clock; whole?: Times } = {}) {
     this.#clock = clock
@@ -73,8 +75,7 @@ export class Ledger {
     return this.#counters
   }
   get total(): number {
-    const { created, destroyed } = this.#counters
-    return Object.values(destroyed).reduce((left, count) => left - count, created)
+    return this.#counters.created - this.#gone
   }
   get used(): number {
     return this.#used
@@ -187,6 +188,7 @@ export class Ledger {
   /** An open resource is gone; whether it was in use. */
   destroyed(reason: DestroyReason, wasUsed: boolean): void {
     this.#counters.destroyed[reason]++
+    this.#gone++
     if (wasUsed) this.#used--
   }
 

@@ -2,15 +2,28 @@ import type { LeaseInfo } from '../../core/report.ts'
 import type { DriverClient, DriverSession } from './driver.ts'
 
 /** A session, a cursor or a change stream that somebody has begun and not ended. */
-export interface Work {
-  readonly kind: 'session' | 'cursor' | 'change stream'
-  readonly label: string
+export class Work {
   readonly session: DriverSession
-  readonly since: number
+  readonly since = performance.now()
   readonly stack: Error | undefined
+  readonly #owner: Owner | undefined
   /** When a cursor last fetched; a stream that is read is no leak however old it is. */
-  lastUse: number
-  isReported: boolean
+  lastUse = this.since
+  isReported = false
+
+  constructor(session: DriverSession, owner: Owner | undefined, stack: Error | undefined) {
+    this.session = session
+    this.#owner = owner
+    this.stack = stack
+  }
+
+  /** What it is, and of what: asked only where somebody looks, for nearly every read is a cursor. */
+  get label(): string {
+    const owner = this.#owner
+    if (owner === undefined) return 'session'
+    const kind = owner.constructor?.name === 'ChangeStreamCursor' ? 'change stream' : 'cursor'
+    return owner.namespace === undefined ? kind : `${kind} ${String(owner.namespace)}`
+  }
 }
 
 export interface WorkWatcher {
@@ -102,23 +115,12 @@ export class OpenWork {
 
   #began(session: DriverSession, owner: Owner | undefined): void {
     const { trackStacks, leakThresholdMillis } = this.#watcher
-    const now = performance.now()
-    const kind =
-      owner === undefined ? 'session' : owner.constructor?.name === 'ChangeStreamCursor' ? 'change stream' : 'cursor'
-    const namespace = owner?.namespace === undefined ? '' : ` ${String(owner.namespace)}`
-    const work: Work = {
-      kind,
-      label: `${kind}${namespace}`,
-      session,
-      since: now,
-      lastUse: now,
-      stack: trackStacks ? new Error('begun') : undefined,
-      isReported: false,
-    }
+    const work = new Work(session, owner, trackStacks ? new Error('begun') : undefined)
     this.#open.set(session, work)
     session.once('ended', () => this.#ended(session))
+    if (leakThresholdMillis === Infinity) return
     if (owner !== undefined) noteReads(owner, work)
-    if (leakThresholdMillis === Infinity || this.#timer !== undefined) return
+    if (this.#timer !== undefined) return
     this.#timer = setInterval(() => this.#look(), Math.min(Math.max(leakThresholdMillis / 4, 10), 1_000))
     this.#timer.unref()
   }
