@@ -21,7 +21,8 @@ export async function runRounds({ subjects, rounds, program, args, timeoutMillis
   return results
 }
 
-function runChild(program, args, timeoutMillis) {
+/** Runs a program that writes one JSON text, and gives what it wrote. */
+export function runChild(program, args, timeoutMillis) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--expose-gc', program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
     const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMillis)

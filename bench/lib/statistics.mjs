@@ -5,6 +5,11 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+/** The value below which this share of them lies, of values in order. */
+export function quantile(sorted, share) {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+}
+
 /**
  * A 95 % interval of the median by the percentile bootstrap (Efron 1979): the median of 2,000 resamples. The generator
  * is seeded, so that a report made anew from the raw data is the same.

@@ -1,0 +1,17 @@
+/**
+ * One side of a pair, in a process of its own: it runs a block of operations whenever it is told to, and sends the
+ * figures. Arguments: the module with `PAIRS`, the name of one, the side, the target as JSON.
+ */
+import { block } from './block.mjs'
+
+const [, , module = '', name = '', side = '', target = ''] = process.argv
+
+const { PAIRS } = await import(module)
+const client = await PAIRS[name][side](JSON.parse(target))
+
+process.on('message', async ({ callers, operations }) => {
+  if (operations > 0) return process.send(await block(client, callers, operations))
+  await client.close()
+  process.exit(0)
+})
+process.send('ready')
