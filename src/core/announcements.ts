@@ -3,6 +3,11 @@ import type { Entry } from './entry.ts'
 import type { Lease } from './lease.ts'
 import { isHeldOnPurpose } from './steps.ts'
 
+/** Someone asks. */
+export function asked<T>({ events, options }: PoolContext<T>, label: string | undefined): void {
+  if (events.heard('acquireStarted')) events.queue('acquireStarted', { pool: options.name, label })
+}
+
 /** Someone got a resource. Asked for only where the event is heard. */
 export function acquired<T>(
   { events, options }: PoolContext<T>,

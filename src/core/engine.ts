@@ -210,10 +210,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     return lease
   }
 
-  /**
-   * A lease of what is free at once: nobody waits, and the resource needs no check.
-   * @param untold - nobody has been told yet that somebody asks
-   */
+  /** A lease of what is free at once: nobody waits, and no check is needed. `untold`: nobody knows yet that somebody asks. */
   lendNow(request: Request | undefined, untold = false): Lease<T> | undefined {
     if (this.queue.size > 0 || this.#status.state !== 'open') return undefined
     const now = this.clock.turnNow()
@@ -223,8 +220,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       if (entry === undefined) return undefined
       if (this.inventory.sound(entry, now)) {
         if (this.inventory.needsValidation(entry, now) || this.#passage.needsPreparing(entry)) return undefined
-        if (untold && this.events.heard('acquireStarted'))
-          this.events.queue('acquireStarted', { pool: this.name, label: request?.label })
+        if (untold) announce.asked(this, request?.label)
         const lease = this.#lend(entry, now, request, 0)
         if (this.sizes.minIdle > 0) this.changed()
         return lease

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { asked } from './announcements.ts'
 import type { CloseReport } from './close-report.ts'
 import type { Distributions } from './distribution.ts'
 import { Engine } from './engine.ts'
@@ -115,7 +116,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     try {
       const request = this.#request(options)
       label = request.label
-      if (engine.events.heard('acquireStarted')) engine.events.queue('acquireStarted', { pool: this.name, label })
+      asked(engine, label)
       this.#check(timeoutMillis, priority)
       if (signal?.aborted !== true) {
         if (this.state === 'closing' || this.state === 'closed') throw closedError(this.name)
