@@ -3,6 +3,7 @@ import { NameTakenError, OptionError } from '../core/errors.ts'
 import { coreOf, type HealthCheck, type HealthOptions, type ManagedPool } from '../core/managed-pool.ts'
 import type { PoolStats } from '../core/stats.ts'
 import { closeOnSignals, type SignalOptions } from './close-on-signals.ts'
+import { EmptyWatch, type UntilEmptyOptions } from './until-empty.ts'
 
 export interface RegisterOptions {
   /** Whether the process cannot do its work without this pool: its failure fails the registry's health. @defaultValue false */
@@ -36,18 +37,20 @@ interface Registered {
 export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
   readonly #pools = new Map<string, Registered>()
   #followers: readonly ((pool: ManagedPool) => void)[] = []
+  readonly #empty = new EmptyWatch(this)
   #closing: Promise<readonly CloseReport[]> | undefined
   #isReady = true
 
   /**
-   * Adds a pool and gives it back with its own type. A pool that is closed by itself leaves the registry.
+   * Adds a pool and gives it back with its own type. A pool that is closed by itself leaves the registry; one that
+   * closes makes room for its successor.
    * @throws {NameTakenError} when another pool has this name
    * @throws {OptionError} when it depends on a pool that is not registered
    */
   register<P extends ManagedPool>(pool: P, { required = false, dependsOn = [] }: RegisterOptions = {}): P {
     const known = this.#pools.get(pool.name)
     if (known?.pool === pool) return pool
-    if (known !== undefined) {
+    if (known !== undefined && known.pool.state !== 'closing' && known.pool.state !== 'closed') {
       throw new NameTakenError(
         pool.name,
         `Another pool is registered as "${pool.name}"; give one of them another \`name\``,
@@ -100,6 +103,11 @@ export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
     return Array.from(this, (pool) => pool.stats())
   }
 
+  /** Whether {@link close} was called. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined
+  }
+
   /** False once it is closing, or was told that it will. */
   get isReady(): boolean {
     return this.#isReady
@@ -108,6 +116,16 @@ export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
   /** From now on the registry's health fails, so that nobody sends new work here. */
   markNotReady(): void {
     this.#isReady = false
+  }
+
+  /**
+   * Waits until no pool has anything open beyond its `min`: for a function that is put to sleep, and whose idle
+   * connections would stay open on the server meanwhile: `waitUntil(registry.untilEmpty())`, said when the work is done. It
+   * closes nothing; the pools' own `idleTimeoutMillis` does, which should be a few seconds there. Resolves to whether all
+   * is closed.
+   */
+  untilEmpty(options: UntilEmptyOptions = {}): Promise<boolean> {
+    return this.#empty.wait(options)
   }
 
   /** Checks all pools side by side; never throws, also where a pool's own check does. */
