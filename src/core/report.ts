@@ -91,8 +91,12 @@ export function formatMillis(millis: number): string {
 
 /** The first line of a stack that is neither ours nor Node's: where the lease was acquired. */
 function firstFrame(stack: string | undefined): string | undefined {
-  const frame = stack?.split('\n').find((line) => line.trimStart().startsWith('at ') && !line.includes('(node:'))
-  return frame?.trim().replace(/^at /, '')
+  const frames =
+    stack?.split('\n').filter((line) => line.trimStart().startsWith('at ') && !line.includes('(node:')) ?? []
+  // The stack was taken in the pool's own file, which tells where this package is; in a bundle nothing does.
+  const [, home] = /(?:\(|at )([^(]*[/\\])core[/\\]pool\.[jt]s:/.exec(frames[0] ?? '') ?? []
+  const theirs = home === undefined ? undefined : frames.find((line) => !line.includes(home))
+  return (theirs ?? frames[0])?.trim().slice(3)
 }
 
 /** The message of an acquire that timed out: which pool, what happened, the numbers, who holds, what to look at. */
