@@ -1,4 +1,4 @@
-// npx tsx --tsconfig tsconfig.json packages/eslint-plugin/measure/run.ts: what the strict rules find in real code, for counting by hand.
+// npx tsx --tsconfig tsconfig.json packages/eslint-plugin/measure/run.ts [name|all] [rule,…]: what the strict rules find in real code, for counting by hand.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,11 +15,20 @@ const PACKAGES = [
   '@opentelemetry/instrumentation-pg', 'axios', 'lightning-pool',
 ] // prettier-ignore
 
+const [wanted = 'all', rules] = process.argv.slice(2)
 const linter = new Linter()
 const config = [
-  ...plugin.configs.strict.map((each) => ({ ...each, files: ['**/*.{js,cjs,mjs,jsx,ts,cts,mts,tsx}'] })),
+  ...plugin.configs.strict.map((each) => ({
+    ...each,
+    files: ['**/*.{js,cjs,mjs,jsx,ts,cts,mts,tsx}'],
+    ...(rules === undefined ? {} : { rules: only(rules.split(',')) }),
+  })),
   { files: ['**/*'], languageOptions: { parser: parser as never }, linterOptions: { noInlineConfig: true } },
 ]
+
+function only(names: readonly string[]): Linter.RulesRecord {
+  return Object.fromEntries(names.map((rule) => [`millpond/${rule}`, 'error']))
+}
 
 /** Source files, and the code blocks of Markdown. */
 function* textsIn(folder: string): Generator<[name: string, code: string]> {
@@ -61,6 +70,5 @@ function measure(name: string, folder: string): void {
   for (const each of found) console.log(each)
 }
 
-const [only] = process.argv.slice(2)
-for (const name of OWN) if (only === undefined || only === name) try { measure(name, join(root, name)) } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error } // prettier-ignore
-for (const name of PACKAGES) if (only === undefined || only === name) try { measure(name, join(root, 'node_modules', name)) } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error } // prettier-ignore
+for (const name of OWN) if (wanted === 'all' || wanted === name) try { measure(name, join(root, name)) } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error } // prettier-ignore
+for (const name of PACKAGES) if (wanted === 'all' || wanted === name) try { measure(name, join(root, 'node_modules', name)) } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error } // prettier-ignore

@@ -1,5 +1,6 @@
 import type { ESLint, Linter } from 'eslint'
 import type { Rule } from './rule.ts'
+import { noAwaitInHeldConnection } from './rules/no-await-in-held-connection.ts'
 import { noClientPerRequest } from './rules/no-client-per-request.ts'
 import { noConcurrentQueries } from './rules/no-concurrent-queries.ts'
 import { noDoubleRelease } from './rules/no-double-release.ts'
@@ -13,6 +14,7 @@ import { noOversizedPool } from './rules/no-oversized-pool.ts'
 import { noPercentComparison } from './rules/no-percent-comparison.ts'
 import { noPoolInTransaction } from './rules/no-pool-in-transaction.ts'
 import { noPrivateDriverFields } from './rules/no-private-driver-fields.ts'
+import { noSharedBlockingRedis } from './rules/no-shared-blocking-redis.ts'
 import { noTransactionOnPool } from './rules/no-transaction-on-pool.ts'
 import { noUnreadBody } from './rules/no-unread-body.ts'
 import { requireConnectionTimeout } from './rules/require-connection-timeout.ts'
@@ -21,6 +23,7 @@ import { requireRelease } from './rules/require-release.ts'
 import { requireSigterm } from './rules/require-sigterm.ts'
 
 const rules: Readonly<Record<string, Rule>> = {
+  'no-await-in-held-connection': noAwaitInHeldConnection,
   'no-client-per-request': noClientPerRequest,
   'no-concurrent-queries': noConcurrentQueries,
   'no-double-release': noDoubleRelease,
@@ -34,6 +37,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'no-percent-comparison': noPercentComparison,
   'no-pool-in-transaction': noPoolInTransaction,
   'no-private-driver-fields': noPrivateDriverFields,
+  'no-shared-blocking-redis': noSharedBlockingRedis,
   'no-transaction-on-pool': noTransactionOnPool,
   'no-unread-body': noUnreadBody,
   'require-connection-timeout': requireConnectionTimeout,

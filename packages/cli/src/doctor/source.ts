@@ -45,7 +45,11 @@ export function examineSource(file: string, text: string, fix: boolean): SourceR
 }
 
 /** Rules of `strict` that find what stops a program under load; the doctor warns of them. */
-const STRICT = { 'millpond/no-nested-acquire': 'warn', 'millpond/no-concurrent-queries': 'warn' } as const
+const STRICT = {
+  'millpond/no-await-in-held-connection': 'warn',
+  'millpond/no-concurrent-queries': 'warn',
+  'millpond/no-nested-acquire': 'warn',
+} as const
 
 function toFinding(file: string, message: Linter.LintMessage): Finding[] {
   const { ruleId, line, column, endLine, endColumn } = message
