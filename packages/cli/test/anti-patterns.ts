@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Linter } from 'eslint'
 import { plugin } from 'eslint-plugin-millpond'
-import { Pool, PoolRegistry } from 'millpond'
-import { size } from 'millpond/sizing'
+import { startPostgres } from '@millpond/rig'
+import { Pool } from 'millpond'
+import { pgPool } from 'millpond/pg'
 import { FakeFactory, ManualClock } from 'millpond/testing'
+import pg from 'pg'
 import { judge } from '../src/doctor/servers.ts'
 import { prettyReport } from '../src/reports/pretty.ts'
 import { millpond } from './run.ts'
@@ -17,45 +19,55 @@ interface AntiPattern {
   readonly wrong: string
   readonly right: string
   readonly rule: string
-  /** What says so at run time, and what it says. */
-  readonly runTime: { readonly what: string; said(): Promise<string> }
+  /** What says so at run time, under which name, and what it says. */
+  readonly runTime: { readonly what: string; readonly code: string; said(): Promise<string> }
   /** What the doctor finds besides, when it may ask the server. */
   readonly server?: () => string
 }
 
-const messageOf = (run: () => unknown): string => {
+/** What the process is warned of meanwhile, as Node prints it; this process is a test, in which pools warn of nothing. */
+async function warnedOf(run: () => Promise<void>): Promise<string> {
+  const said: string[] = []
+  const listen = (warning: Error & { code?: string }): void => {
+    if (warning.name === 'MillpondWarning') said.push(`[${warning.code ?? ''}] ${warning.name}: ${warning.message}`)
+  }
+  const profile = process.env['MILLPOND_PROFILE']
+  // Told once in a process: also where this test runs a second time.
+  const known = (globalThis as Record<symbol, unknown>)[Symbol.for('millpond.openPools')]
+  ;(known as { told: Set<string> } | undefined)?.told.clear()
+  process.env['MILLPOND_PROFILE'] = 'production'
+  process.on('warning', listen)
   try {
-    run()
-  } catch (error) {
-    return `${(error as Error).name}: ${(error as Error).message}`
+    await run()
+    await new Promise((resolve) => setImmediate(resolve))
+  } finally {
+    process.off('warning', listen)
+    if (profile === undefined) delete process.env['MILLPOND_PROFILE']
+    else process.env['MILLPOND_PROFILE'] = profile
   }
-  throw new Error('it was to throw')
+  return said.join('\n')
 }
 
-/** A pool on a clock that stands, all of whose resources are pretended. */
-function pretended(options: object): { pool: Pool<unknown>; clock: ManualClock } {
+/** A borrower that never gives back, and whoever comes after it: on a clock that stands, with pretended connections. */
+async function leaked(): Promise<string> {
   const clock = new ManualClock()
-  return {
-    clock,
-    pool: new Pool(new FakeFactory(), {
-      clock,
-      random: () => 0.5,
-      name: 'orders',
-      ...options,
-    }),
-  }
-}
-
-async function timedOut(options: object, holders: number): Promise<string> {
-  const { pool, clock } = pretended(options)
-  const leases = []
-  for (let n = 0; n < holders; n++) leases.push(await pool.acquire({ label: 'GET /orders/:id' }))
-  const waiting = pool.acquire().then(() => 'a lease', (error: unknown) => `${(error as Error).name}: ${(error as Error).message}`) // prettier-ignore
+  const factory = Object.assign(new FakeFactory(), { kind: 'postgres' })
+  const pool = new Pool(factory, { clock, random: () => 0.5, name: 'orders', max: 2, leakThresholdMillis: 30_000 })
+  const said: string[] = []
+  pool.on('leak', ({ label, heldMillis }) => {
+    if (said.length === 0) said.push(`leak: "${label ?? ''}" holds a connection for ${heldMillis} ms`)
+  })
+  const leases = [await pool.acquire({ label: 'GET /orders/:id' }), await pool.acquire({ label: 'GET /orders/:id' })]
+  await clock.advance(60_000)
+  const waiting = pool
+    .acquire()
+    .then(String, (error: unknown) => `${(error as Error).name}: ${(error as Error).message}`)
   await clock.advance(5_000)
-  const said = await waiting
-  for (const lease of leases) lease.release()
+  said.push(await waiting)
+  for (const lease of leases) lease.destroy()
   await pool.close()
-  return said
+  // Where this test is stands for where a program is.
+  return said.join('\n').replace(/acquired at [^;]*/, 'acquired at src/orders.js:4:31')
 }
 
 const ANTI_PATTERNS: readonly AntiPattern[] = [
@@ -80,15 +92,14 @@ app.get('/users/:id', async (req, res) => {
 `,
     rule: 'no-client-per-request',
     runTime: {
-      what: 'Pools have names, and a registry takes each name once: the second request fails in development, not the server in production.',
-      said: async () => {
-        const registry = new PoolRegistry()
-        const perRequest = (): unknown => registry.register(pretended({}).pool as never)
-        perRequest()
-        const said = messageOf(perRequest)
-        await registry.close()
-        return said
-      },
+      what: 'A `Client` of pg is nobody’s pool, and nobody sees it. Pools of Millpond are counted by their target: the third that is open for one is warned of, once.',
+      code: 'MILLPOND_POOL_PER_REQUEST',
+      said: () =>
+        warnedOf(async () => {
+          const request = () => pgPool(pg, { name: 'orders', connectionString: 'postgres://app:secret@db/shop' })
+          const pools = [request(), request(), request()]
+          await Promise.all(pools.map((pool) => pool.close()))
+        }),
     },
   },
   {
@@ -114,8 +125,9 @@ app.get('/orders/:id', async (req, res) => {
 `,
     rule: 'require-release',
     runTime: {
-      what: 'Who waits in vain is told who holds the connections, and since when. With `leakThresholdMillis`, the `leak` event says where each was acquired, long before the pool is empty.',
-      said: () => timedOut({ max: 2 }, 2),
+      what: 'With `leakThresholdMillis`, the `leak` event has label and stack of the acquire, long before the pool is empty. Without it, who waits in vain is told who holds the connections, and since when.',
+      code: 'leak',
+      said: leaked,
     },
   },
   {
@@ -155,19 +167,15 @@ pool.on('error', report)
       )
     },
     runTime: {
-      what: '`size()` of `millpond/sizing` computes from what is known; `advise(pool)` measures the running pool, and says `OVER` or `BUDGET` with the numbers.',
-      said: () => {
-        const { max, min, decidedBy, reasons } = size({
-          cores: 4,
-          ratePerSecond: 400,
-          useMillis: 20,
-          instances: 4,
-          serverLimit: 100,
+      what: 'At its first connection the pool asks PostgreSQL what it has left. `size()` of [`millpond/sizing`](sizing.md) says what would be right; `advise(pool)` measures it, and says `OVER` or `BUDGET`.',
+      code: 'MILLPOND_MAX_ABOVE_SERVER',
+      said: async () => {
+        await using server = await startPostgres()
+        return await warnedOf(async () => {
+          const pool = pgPool(pg, { ...server.config, name: 'orders', max: 1000 })
+          await pool.query('SELECT 1')
+          await pool.close()
         })
-        const lines = reasons.map(
-          ({ name, why, perInstance }) => `  ${name.padEnd(13)} ${String(perInstance).padStart(3)}  ${why}`,
-        )
-        return Promise.resolve([`max ${max}, min ${min}, decided by ${decidedBy}`, ...lines].join('\n'))
       },
     },
   },
@@ -183,11 +191,35 @@ pool.on('error', report)
 `,
     rule: 'require-connection-timeout',
     runTime: {
-      what: 'A pool of Millpond has a deadline of 5 s unless it is told otherwise, and says why it was missed.',
-      said: () => timedOut({ max: 1 }, 1),
+      what: 'A pool of Millpond has deadlines, for waiting and for connecting, unless it is told otherwise. One that is told to have none is warned of, once.',
+      code: 'MILLPOND_NO_DEADLINE',
+      said: () =>
+        warnedOf(async () => {
+          const forEver = { connectionTimeoutMillis: 0, createTimeoutMillis: Infinity }
+          await pgPool(pg, { name: 'orders', max: 20, ...forEver }).close()
+        }),
     },
   },
 ]
+
+/** Mistakes that common guides teach, and some that they only forget to warn of. */
+export const OTHERS: readonly (readonly [mistake: string, rule: string, runTime: string])[] = [
+  ['`utilization > 80` on a text that ends in `%`: the alarm never rings', 'no-percent-comparison', '`stats().utilization` is a number from 0 to 1'],
+  ['`redisOptions` given twice: the first is dropped', 'no-duplicate-options', '–'],
+  ['statistics from private fields of a driver', 'no-private-driver-fields', '`stats()`; `observe(pool)` for pools that are not ours'],
+  ['a health check that loses its client when the query fails', 'require-release', '`health()` gives back, and never queues'],
+  ['a `ROLLBACK` that fails, and hides the error before it', 'no-masking-rollback', '`transaction(fn)` throws the first error'],
+  ['closing on SIGINT only', 'require-sigterm', '`closeOnSignals()` hears both'],
+  ['options that the driver ignores', 'no-ignored-options', 'near-misses of names are refused'],
+  ['`release()` twice', 'no-double-release', '`ERR_POOL_LEASE_RELEASED`'],
+  ['the pool used inside of its own transaction', 'no-pool-in-transaction', 'event `nested`; `ERR_POOL_DEADLOCK` with `nested: \'throw\'`'],
+  ['`pool.query(\'BEGIN\')`', 'no-transaction-on-pool', 'rolled back at the release'],
+  ['a request to somebody else while a connection is held', 'no-await-in-held-connection', 'event `longLease`; `LEASE_WASTE` of `advise(pool)`'],
+  ['a blocking command on a shared connection to Redis', 'no-shared-blocking-redis', '`redisPool` sends it on a connection of its own'],
+  ['a response whose body nobody reads', 'no-unread-body', '`httpPool` finds it, and frees the connection'],
+  ['no listener for `error`', 'require-error-listener', 'a pool of Millpond never ends the process'],
+  ['`process.exit()` before the pools are closed', 'no-exit-before-close', '`MILLPOND_EXIT_WITH_LEASES`'],
+] // prettier-ignore
 
 const pretty = (findings: readonly object[], root: string): string =>
   prettyReport(
@@ -232,10 +264,8 @@ export async function antiPatternsPage(): Promise<string> {
   for (const { title, why, wrong, right, rule, runTime, server } of ANTI_PATTERNS) {
     const anchor = title.toLowerCase().replaceAll(' ', '-')
     const [said, linted, examined] = [await runTime.said(), lintOutput(wrong, rule), await doctorOutput(wrong, rule)]
-    const first = said.split('\n')[0] ?? ''
-    const code = first.startsWith('PoolError') || /^\w+Error: /.test(first) ? first.slice(0, first.indexOf(':')) : first
     rows.push(
-      `| [${title}](#${anchor}) | \`millpond/${rule}\` | \`${rule}\`${server === undefined ? '' : ', `fleet-exceeds-server`'} | \`${code}\` |`,
+      `| [${title}](#${anchor}) | \`millpond/${rule}\` | \`${rule}\`${server === undefined ? '' : ', `fleet-exceeds-server`'} | \`${runTime.code}\` |`,
     )
     sections.push(
       [
@@ -273,8 +303,11 @@ ${sections.join('\n\n')}
 
 ## The others
 
-Releases that happen twice, transactions on the pool, responses that nobody reads, options that a driver ignores, closing on
-SIGINT only: the table of rules is in the [README of the plugin](../../packages/eslint-plugin/README.md), what only the doctor finds
-in [its page of findings](../../packages/cli/docs/findings.md).
+| mistake | linter and doctor | at run time |
+| --- | --- | --- |
+${OTHERS.map(([mistake, rule, runTime]) => `| ${mistake} | [\`${rule}\`](../../packages/eslint-plugin/docs/rules/${rule}.md) | ${runTime} |`).join('\n')}
+
+All rules stand in the [README of the plugin](../../packages/eslint-plugin/README.md), what only the doctor finds in
+[its page of findings](../../packages/cli/docs/findings.md), the warnings at run time under [Sizing](sizing.md#warnings-at-run-time).
 `
 }

@@ -54,7 +54,11 @@ describe('millpond doctor', () => {
       'src/db.js:5 no-oversized-pool',
       'src/db.js:10 require-release',
       'src/db.js:19 require-sigterm',
+      'src/metrics.js:13 no-percent-comparison',
+      'src/metrics.js:15 no-private-driver-fields',
+      'src/metrics.js:15 no-private-driver-fields',
       'src/mysql.js:6 no-ignored-options',
+      'src/orders.js:12 no-masking-rollback',
     ])
   })
 
@@ -187,7 +191,7 @@ describe('the formats of the doctor', () => {
     }
     expect(version).toBe('2.1.0')
     const [run] = runs
-    expect(run?.results).toHaveLength(17)
+    expect(run?.results).toHaveLength(21)
     const found = run?.results.find(({ ruleId }) => ruleId === 'no-ignored-options')
     expect(found).toMatchObject({
       level: 'error',
