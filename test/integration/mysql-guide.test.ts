@@ -83,4 +83,22 @@ describeMysql('a program made for mysql2', () => {
     )
     expect(answers.map(([rows]) => Number(rows[0]?.['number']))).toEqual(Array.from({ length: 100 }, (_, n) => n))
   })
+
+  it('keeps the half of a transfer from being committed by a stranger, as createPool does not', async () => {
+    const file = '../../examples/before-after/mysql2.mjs'
+    const { before, after, commitWhatSomebodyLeftOpen } = (await import(file)) as {
+      before(config: object): mysql.Pool
+      after(config: object): mysql.Pool
+      commitWhatSomebodyLeftOpen(pool: mysql.Pool): Promise<{ halves: number }>
+    }
+    await pool.query('CREATE TABLE transfers (amount int NOT NULL) ENGINE = InnoDB')
+    const outcomes: unknown[] = []
+    for (const make of [before, after]) {
+      const made = make(server.config)
+      outcomes.push(await commitWhatSomebodyLeftOpen(made))
+      await made.query('DELETE FROM transfers')
+      await made.end()
+    }
+    expect(outcomes).toEqual([{ halves: 1 }, { halves: 0 }])
+  })
 })

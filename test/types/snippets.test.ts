@@ -54,6 +54,22 @@ it.each(pages)('the TypeScript of %s compiles', (page) => {
   if (Object.keys(snippets).length > 0) expect(complaintsOf(snippets)).toEqual([])
 })
 
+/** Blocks of JavaScript that begin with the name of an example, and are taken from it. */
+const QUOTES = pages.flatMap((page) =>
+  Array.from(
+    readFileSync(`${root}${page}`, 'utf8').matchAll(/^```js\n\/\/ (examples\/\S+)\n(.*?)\n```/gms),
+    (found) => {
+      const [, file = '', code = ''] = found
+      return [page, file, code] as const
+    },
+  ),
+)
+
+it.each(QUOTES)('what %s shows of %s stands there', (_, file, code) => {
+  expect(readFileSync(`${root}${file}`, 'utf8')).toContain(`${code}\n`)
+})
+
 it('finds the snippets of the README', () => {
   expect(Object.keys(snippetsOf('README.md')).length).toBeGreaterThan(1)
+  expect(QUOTES.length).toBeGreaterThan(10)
 })

@@ -1,0 +1,68 @@
+import { execFileSync } from 'node:child_process'
+import { chownSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { isRoot, NOBODY, removeFolder, tempFolder } from './child.ts'
+import { findPostgres } from './postgres-binaries.ts'
+import { PostgresServer } from './postgres.ts'
+import { freePort } from './wait.ts'
+
+async function ask<R extends pg.QueryResultRow>(server: PostgresServer, text: string): Promise<R | undefined> {
+  const client = new pg.Client(server.config)
+  await client.connect()
+  try {
+    return (await client.query<R>(text)).rows[0]
+  } finally {
+    await client.end()
+  }
+}
+
+/** Starts a hot standby that follows a running server by streaming replication. It ends with this process. */
+export async function startStandby(primary: PostgresServer): Promise<PostgresServer> {
+  const folder = tempFolder('pg-standby')
+  if (isRoot) chownSync(folder, NOBODY.uid, NOBODY.gid)
+  const own = (file: string, text: string): void => {
+    writeFileSync(join(folder, 'data', file), text, { mode: 0o600 })
+    if (isRoot) chownSync(join(folder, 'data', file), NOBODY.uid, NOBODY.gid)
+  }
+  const client = new pg.Client(primary.config)
+  try {
+    const binaries = findPostgres(primary.major, folder)
+    await client.connect()
+    // The programs of npm have no pg_basebackup; this is what it does.
+    await client.query("SELECT pg_backup_start('standby', true)")
+    execFileSync('cp', ['-a', primary.dataFolder, join(folder, 'data')])
+    const { rows } = await client.query<{ labelfile: string }>('SELECT labelfile FROM pg_backup_stop(false)')
+    rmSync(join(folder, 'data', 'postmaster.pid'), { force: true })
+    own('backup_label', rows[0]?.labelfile ?? '')
+    own('standby.signal', '')
+    const { host, port, user, password } = primary.config
+    const standby = new PostgresServer(folder, await freePort(), binaries, {
+      major: primary.major,
+      password,
+      settings: { primary_conninfo: `host=${host} port=${port} user=${user} password=${password}` },
+    })
+    await standby.start()
+    return standby
+  } catch (error) {
+    removeFolder(folder)
+    throw error
+  } finally {
+    await client.end()
+  }
+}
+
+/** Makes a standby a server of its own, which takes writes. */
+export async function promote(standby: PostgresServer): Promise<void> {
+  await ask(standby, 'SELECT pg_promote()')
+}
+
+/** Whether the standby has everything that the primary has written so far. */
+export async function isCaughtUp(primary: PostgresServer, standby: PostgresServer): Promise<boolean> {
+  const written = await ask<{ lsn: string }>(primary, 'SELECT pg_current_wal_lsn() AS lsn')
+  const replayed = await ask<{ ok: boolean }>(
+    standby,
+    `SELECT coalesce(pg_last_wal_replay_lsn() >= '${written?.lsn ?? '0/0'}', false) AS ok`,
+  )
+  return replayed?.ok === true
+}
