@@ -57,6 +57,7 @@ testRule('no-shared-blocking-redis', {
     { name: 'ioredis: call', code: `${IOREDIS}export const next = () => redis.call('BLPOP', 'jobs', 0)\nexport const get = (key) => redis.get(key)`, errors: ['blocks'] },
     { name: 'ioredis: a cluster', code: `import { Cluster } from 'ioredis'\nconst redis = new Cluster([])\nexport const next = () => redis.blpop('jobs', 0)\nexport const get = (key) => redis.get(key)`, errors: ['blocks'] },
     { name: 'node-redis', code: `${NODE_REDIS}export const next = () => client.blPop('jobs', 0)\nexport const get = (key) => client.get(key)`, errors: ['blocks'] },
+    { name: 'node-redis: connected in one line', code: `import { createClient } from 'redis'\nconst client = await createClient().on('error', report).connect()\nexport const next = () => client.blPop('jobs', 0)\nexport const get = (key) => client.get(key)`, errors: ['blocks'] },
     { name: 'node-redis: a stream', code: `${NODE_REDIS}export const next = () => client.xRead({ key: 's', id: '$' }, { BLOCK: 0 })\nexport const get = (key) => client.get(key)`, errors: ['blocks'] },
     { name: 'node-redis: sendCommand', code: `${NODE_REDIS}export const next = () => client.sendCommand(['BLPOP', 'jobs', '0'])\nexport const get = (key) => client.get(key)`, errors: ['blocks'] },
     { name: 'from another module', code: `import { redis } from './redis.js'\nexport const next = () => redis.blpop('jobs', 0)`, errors: ['blocks'] },

@@ -1,7 +1,7 @@
 import type { TSESTree } from '@typescript-eslint/utils'
 import { MAKERS, type Maker } from '../data/drivers.ts'
 import type { Node, SourceCode } from '../rule.ts'
-import { bare, methodOf, nameOf, propertyOf } from './ast.ts'
+import { bare, methodOf, nameOf, propertyOf, receiverOf } from './ast.ts'
 import { exportOf, type ModuleExport } from './modules.ts'
 import { makerByType } from './types.ts'
 import { resolve, variableOf } from './variables.ts'
@@ -24,7 +24,13 @@ export function creationOf(node: Node, sourceCode: SourceCode): Creation | undef
 
 /** The pool or client that an expression holds: made in this file, or known by its type. */
 export function makerOfValue(node: Node, sourceCode: SourceCode): Maker | undefined {
-  return creationOf(resolve(node, sourceCode), sourceCode)?.maker ?? makerByType(node, sourceCode)
+  return creationOf(unchained(resolve(node, sourceCode)), sourceCode)?.maker ?? makerByType(node, sourceCode)
+}
+
+/** `createClient()` of `await createClient().on('error', report).connect()`, which is the same client. */
+function unchained(node: Node): Node {
+  const made = receiverOf(node)
+  return made?.type === 'CallExpression' && /^(on|once|connect)$/.test(methodOf(node) ?? '') ? unchained(made) : node
 }
 
 function makerOf({ module, path }: ModuleExport, isNew: boolean): Maker | undefined {
