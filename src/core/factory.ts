@@ -4,7 +4,7 @@
  * | class | what the pool does |
  * |---|---|
  * | `disconnect` | this resource is gone; one other idle resource is validated, and if that fails too all are replaced |
- * | `restart` | the server said that it goes down, or refuses connects: all resources are replaced |
+ * | `restart` | the server said that it goes down: all resources are replaced; of a create: it refuses connects, which replaces nothing |
  * | `role-change` | the server became read-only: all are replaced once a second resource confirms it, at most every 30 s |
  * | `saturated` | the server takes no more connections: the pool makes do with what is open for a while |
  * | `auth`, `tls`, `config` | asking again will not help: who waits fails at once with the real error |

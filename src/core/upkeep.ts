@@ -30,7 +30,7 @@ export interface UpkeepHost<T> {
 }
 
 /**
- * What a pool does while nobody asks: one round at a time, at most once a second, as long as anything is open. It
+ * What a pool does while nobody asks: a round every second (oftener where a limit is shorter) while anything is open. It
  * never opens anything itself and never holds a slot: it only marks, checks and retires, and lets dispatch refill.
  */
 export class Upkeep<T> {
