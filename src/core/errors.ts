@@ -39,6 +39,20 @@ export class PoolError extends Error {
   }
 }
 
+/**
+ * Makes an error that has no stack: where a timer fired, or somebody else asked, says nothing about who waited, and
+ * thousands of stacks together would block the event loop.
+ */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 /** Nothing became free in time. The message and {@link report} say why. */
 export class AcquireTimeoutError extends PoolError {
   readonly waitedMillis: number

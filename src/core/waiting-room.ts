@@ -1,6 +1,6 @@
 import type { PoolContext } from './context.ts'
 import { Alarm } from './deadlines.ts'
-import { AcquireTimeoutError, DeadlockError, OverloadedError } from './errors.ts'
+import { AcquireTimeoutError, DeadlockError, OverloadedError, withoutStack } from './errors.ts'
 import { Futility } from './futility.ts'
 import type { Inventory } from './inventory.ts'
 import type { Lease } from './lease.ts'
@@ -174,19 +174,10 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     const { options, factory } = this.#context
     const report = this.#makeReport(stallMillis > 0)
     const message = timeoutMessage(options.name, factory.kind, waitedMillis, stallMillis, report)
-    // Where a timer expired says nothing, and thousands of stacks would block the event loop.
-    const { stackTraceLimit } = Error
-    Error.stackTraceLimit = 0
-    const error = new AcquireTimeoutError(
-      options.name,
-      message,
-      waitedMillis,
-      stallMillis,
-      report,
-      this.#recovery.lastError,
+    const { lastError } = this.#recovery
+    return withoutStack(
+      () => new AcquireTimeoutError(options.name, message, waitedMillis, stallMillis, report, lastError),
     )
-    Error.stackTraceLimit = stackTraceLimit
-    return error
   }
 
   /** Who holds the leases that are out longest. */
@@ -248,7 +239,8 @@ export class WaitingRoom<T> implements WaiterHost<T> {
       )
     const displaced = this.#queue.newestBelow(priority)
     if (displaced === undefined) throw refuse(this.#queue.size)
-    this.fail(displaced, 'refused', refuse(this.#queue.size))
+    const error = withoutStack(() => refuse(this.#queue.size))
+    this.fail(displaced, 'refused', error)
   }
 
   /** How long those who wait now will keep the pool busy: `Q · U / max`. */
@@ -287,7 +279,8 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     const { name } = this.#context.options
     const waited = formatMillis(now - waiter.queuedAt)
     const message = `pool "${name}": shed after ${waited}, because the queue does not drain`
-    this.fail(waiter, 'refused', new OverloadedError(name, message, 'shed', this.#drainMillis()))
+    const error = withoutStack(() => new OverloadedError(name, message, 'shed', this.#drainMillis()))
+    this.fail(waiter, 'refused', error)
   }
 
   #watchDelay(now: number): void {

@@ -72,6 +72,24 @@ describe('a release', () => {
     await pool.close()
   })
 
+  it('finds nobody where all who wait are about to be told that their time is over', async () => {
+    const { pool, take, clock } = setUp({ max: 1 })
+    const [held] = await take(1)
+    // So many expire in several turns of the event loop; the first who is told gives back before the others are.
+    const waiting = Array.from({ length: 1_200 }, () =>
+      pool.acquire({ timeoutMillis: 10 }).then(
+        () => 'served',
+        () => {
+          if (held?.released === false) held.release()
+          return 'told'
+        },
+      ),
+    )
+    await clock.advance(10)
+    expect(new Set(await Promise.all(waiting))).toEqual(new Set(['told']))
+    expect(pool.stats()).toMatchObject({ idle: 1, waiting: 0, timedOut: 1_200, acquired: 1 })
+  })
+
   it('with an error is heard with it', async () => {
     const { pool, take } = setUp()
     const errors: unknown[] = []

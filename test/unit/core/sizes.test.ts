@@ -174,6 +174,25 @@ describe('overload', () => {
     }
   })
 
+  it('costs no stack for whoever hears of it from somebody else: displaced, shed, timed out', async () => {
+    const { take, ask, clock } = setUp({ max: 1, maxWaiting: 1, acquireTimeoutMillis: 100 })
+    const [held] = await take(1)
+    const displaced = ask()
+    const waiting = ask({ priority: 1 })
+    const refused = ask()
+    await clock.advance(200)
+    const frames = ({ error }: typeof displaced): number => (error as Error).stack?.match(/\n\s+at /g)?.length ?? 0
+    expect([displaced.code(), waiting.code(), refused.code()]).toEqual([
+      'ERR_POOL_OVERLOADED',
+      'ERR_POOL_ACQUIRE_TIMEOUT',
+      'ERR_POOL_OVERLOADED',
+    ])
+    expect([frames(displaced), frames(waiting)]).toEqual([0, 0])
+    expect(frames(refused)).toBeGreaterThan(0)
+    expect(Error.stackTraceLimit).toBeGreaterThan(0)
+    held?.release()
+  })
+
   it('sheds who waited longest when the queue stands, with `queue: codel`', async () => {
     const { pool, ask, clock, take } = setUp({ max: 1, queue: 'codel', acquireTimeoutMillis: 60_000 })
     const [held] = await take(1)
