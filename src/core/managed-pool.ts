@@ -64,9 +64,16 @@ export interface ManagedPool {
   on(event: never, listener: never): unknown
   /** The engine's pool behind a face, with the engine's events. */
   readonly core?: PoolEventSource
+  /** The part that `max`, `min` and `resize` are about, where that is not the whole: the exclusive lane of Redis. */
+  readonly sizedPart?: ManagedPool
 }
 
 /** The engine's pool behind a face, or the pool itself: what has the engine's events. */
 export function coreOf(pool: ManagedPool): PoolEventSource {
   return pool.core ?? (pool as PoolEventSource)
+}
+
+/** What is looked at and changed when a pool's size is meant. */
+export function sizedPartOf(pool: ManagedPool): ManagedPool {
+  return pool.sizedPart ?? pool
 }

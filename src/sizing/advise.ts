@@ -1,25 +1,12 @@
 import { systemClock, type Clock } from '../core/clock.ts'
-import type { ManagedPool } from '../core/managed-pool.ts'
+import { coreOf, sizedPartOf, type ManagedPool } from '../core/managed-pool.ts'
+import { Pool } from '../core/pool.ts'
 import { budgetFor, fromCores, lockFloor } from './formulas.ts'
+import { findingsOf, type Finding } from './findings.ts'
 import { findKnee, type Knee } from './knee.ts'
 import { Observer } from './observer.ts'
 import { connectionsByAllenCunneen, connectionsByErlangC, type WaitObjective } from './queueing.ts'
 import { connectionsByReplay, gapsOf, momentsOf, replay } from './replay.ts'
-
-/**
- * `UNDER`: callers wait too long, and more connections would help · `OVER`: half the pool was never in use ·
- * `SATURATED_SERVER`: the server is the limit, more connections make it worse · `LEASE_WASTE`: connections are held while
- * nothing runs on them · `BUDGET`: all instances together ask for more than the server has · `LOCK_RISK`: callers that hold
- * a connection wait for another one
- */
-export type Verdict = 'UNDER' | 'OVER' | 'SATURATED_SERVER' | 'LEASE_WASTE' | 'BUDGET' | 'LOCK_RISK'
-
-export interface Finding {
-  readonly verdict: Verdict
-  /** One sentence, with the numbers. */
-  readonly why: string
-  readonly numbers: Readonly<Record<string, number>>
-}
 
 export interface AdviceOptions {
   /** What a caller may wait for a connection, in milliseconds. @defaultValue 20 */
@@ -48,6 +35,11 @@ export interface Advice {
   readonly max: number
   /** `max` as it should be; the present one where there is no reason to change it. */
   readonly recommended: number
+  /**
+   * How many leases a connection carries at a time: 1, unless it is multiplexed (gRPC, HTTP/2). `max`, `recommended`,
+   * `budget` and `formula` count connections; `need`, `knee`, `lockFloor` and `busyP99` count leases.
+   */
+  readonly leasesPerConnection: number
   /** A quarter of it: what to keep open. */
   readonly recommendedMin: number
   /** From what is the case, the worst first; empty: the size is right. */
@@ -56,7 +48,7 @@ export interface Advice {
   readonly confidence: 'low' | 'medium' | 'high'
   readonly samples: number
   readonly observedMillis: number
-  /** The fewest connections that meet the wait objective, by each method; nothing where there is nothing to go by. */
+  /** The fewest leases at a time that meet the wait objective, by each method; nothing where there is nothing to go by. */
   readonly need: {
     readonly replay: number | undefined
     readonly erlangC: number | undefined
@@ -71,7 +63,7 @@ export interface Advice {
   readonly lockFloor: number | undefined
   /** The share of callers who waited longer than they may, or got nothing. */
   readonly lateShare: number
-  /** The share of the time in which every connection was out. */
+  /** The share of the time in which everything was out that the pool may lend. */
   readonly fullShare: number
   /** Leases out, 99th percentile of the time, of the last day. */
   readonly busyP99: number
@@ -86,22 +78,26 @@ const ENOUGH_TO_REPLAY = 10_000
 const ENOUGH = 1_000
 const ENOUGH_MILLIS = 30 * 60_000
 const A_START_MILLIS = 5 * 60_000
-/** Full so often, the server may be the limit. */
-const FULL = 0.3
+/** So often beyond the knee, the server is the limit. */
+const BEYOND_THE_KNEE = 0.3
 
 /** Watches one pool until it is stopped. */
 export class Advisor {
   readonly #pool: ManagedPool
   readonly #options: AdviceOptions
   readonly #objective: WaitObjective
+  readonly #leasesPerConnection: number
   readonly #observer: Observer
 
   constructor(pool: ManagedPool, options: AdviceOptions) {
-    this.#pool = pool
+    const sized = sizedPartOf(pool)
+    this.#pool = sized
+    const core = coreOf(sized)
+    this.#leasesPerConnection = core instanceof Pool ? core.options.maxLeasesPerResource : 1
     this.#options = options
     const { waitMillis = 20, waitShare = 0.01, traceLength = 50_000, clock = systemClock } = options
     this.#objective = { waitMillis, share: waitShare }
-    this.#observer = new Observer(pool, traceLength, waitMillis, clock)
+    this.#observer = new Observer(sized, traceLength, waitMillis, clock)
   }
 
   /** Takes its listeners off the pool. */
@@ -120,16 +116,20 @@ export class Advisor {
   advice(): Advice {
     const observer = this.#observer
     const { max, name } = this.#pool.stats()
-    const fullShare = observer.shareOfTimeAt(max)
-    const need = this.#need(max)
-    const knee = fullShare >= FULL ? findKnee(observer.bins()) : undefined
+    const leasesPerConnection = this.#leasesPerConnection
+    const capacity = max * leasesPerConnection
+    const need = this.#need(capacity)
+    const found = findKnee(observer.bins())
+    const beyondShare = found === undefined ? 0 : observer.shareOfTimeAt(found.connections + 1)
+    const knee = beyondShare >= BEYOND_THE_KNEE ? found : undefined
     const { serverLimit, reserved, instances = 1, serverCores } = this.#options
     const budget = serverLimit === undefined ? undefined : budgetFor(serverLimit, instances, reserved).connections
     const floor = observer.nestedSeen > 0 ? lockFloor(Math.max(1, observer.peak), 2).connections : undefined
     const wanted = need.replay ?? larger(need.erlangC, need.allenCunneen)
-    const facts: Facts = {
+    const facts: Omit<Advice, 'findings' | 'recommended' | 'recommendedMin'> = {
       pool: name,
       max,
+      leasesPerConnection,
       need,
       knee,
       budget,
@@ -140,27 +140,25 @@ export class Advisor {
       observedMillis: observer.observedMillis,
       confidence: confidenceOf(observer),
       lateShare: observer.lateShare,
-      fullShare,
+      fullShare: observer.shareOfTimeAt(capacity),
       busyP99: observer.busyP99,
       littleGap: observer.littleGap,
       workShare: observer.workShare(),
     }
-    const bounded = Math.min(wanted ?? max, knee?.connections ?? Infinity)
-    const recommended = Math.max(
-      1,
-      Math.min(Math.max(bounded, floor ?? 1), budget === undefined ? Infinity : Math.max(1, budget)),
-    )
-    const findings = findingsOf(facts, wanted, this.#objective, this.#options)
+    const bounded = Math.min(wanted ?? capacity, knee?.connections ?? Infinity)
+    const connections = Math.ceil(Math.max(bounded, floor ?? 1) / leasesPerConnection)
+    const recommended = Math.max(1, Math.min(connections, budget ?? Infinity))
+    const findings = findingsOf({ ...facts, wanted, beyondShare }, this.#objective, this.#options)
     return { ...facts, findings, recommended, recommendedMin: Math.max(1, Math.round(recommended / 4)) }
   }
 
-  #need(max: number): Advice['need'] {
+  #need(capacity: number): Advice['need'] {
     const observer = this.#observer
     const trace = observer.trace()
     if (trace.length < 2) return { replay: undefined, erlangC: undefined, allenCunneen: undefined }
     const gaps = gapsOf(trace)
     const uses = momentsOf(trace.uses, trace.length)
-    const load = gaps.mean === 0 ? max : uses.mean / gaps.mean
+    const load = gaps.mean === 0 ? capacity : uses.mean / gaps.mean
     const isEnough = trace.length >= Math.min(ENOUGH_TO_REPLAY, this.#options.traceLength ?? Infinity)
     return {
       replay: isEnough ? connectionsByReplay(trace, this.#objective) : undefined,
@@ -176,8 +174,6 @@ export class Advisor {
   }
 }
 
-type Facts = Omit<Advice, 'findings' | 'recommended' | 'recommendedMin'>
-
 function larger(one: number | undefined, other: number | undefined): number | undefined {
   return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other)
 }
@@ -185,64 +181,6 @@ function larger(one: number | undefined, other: number | undefined): number | un
 function confidenceOf({ samples, observedMillis }: Observer): Advice['confidence'] {
   if (samples < ENOUGH || observedMillis < A_START_MILLIS) return 'low'
   return observedMillis >= ENOUGH_MILLIS ? 'high' : 'medium'
-}
-
-const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`
-
-function findingsOf(
-  facts: Facts,
-  wanted: number | undefined,
-  { waitMillis, share }: WaitObjective,
-  { serverLimit, reserved = 3, instances = 1, overAfterMillis = 24 * 3_600_000 }: AdviceOptions,
-): Finding[] {
-  const { max, knee, lateShare, fullShare, busyP99, budget, workShare } = facts
-  const findings: Finding[] = []
-  const find = (verdict: Verdict, why: string, numbers: Record<string, number>): void => {
-    findings.push({ verdict, why, numbers })
-  }
-  if (serverLimit !== undefined && budget !== undefined && instances * max > serverLimit - reserved) {
-    find(
-      'BUDGET',
-      `${instances} instances × max ${max} are ${instances * max} connections, and the server has ${serverLimit - reserved} for them: at most ${budget} each.`,
-      { instances, max, serverLimit, reserved, budget },
-    )
-  }
-  if (facts.lockFloor !== undefined) {
-    find(
-      'LOCK_RISK',
-      `Callers that hold a connection have waited for another one of this pool: below ${facts.lockFloor} connections they can block each other for ever; pass the connection on instead.`,
-      { lockFloor: facts.lockFloor, max },
-    )
-  }
-  const isAtTheKnee = knee !== undefined && knee.connections < max
-  if (isAtTheKnee) {
-    find(
-      'SATURATED_SERVER',
-      `All ${max} connections were out for ${percent(fullShare)} of the time, and beyond ${knee.connections} the server gets no more done: work only takes longer. Reduce to ${knee.connections}; more connections make it worse.`,
-      { max, fullShare, knee: knee.connections },
-    )
-  } else if (lateShare > share && wanted !== undefined && wanted > max) {
-    find(
-      'UNDER',
-      `${percent(lateShare)} of the callers waited longer than ${waitMillis} ms (${percent(share)} may); ${wanted} connections would have been enough for this load, not ${max}.`,
-      { lateShare, waitMillis, share, need: wanted, max },
-    )
-  }
-  if (workShare !== undefined && workShare < 0.5 && fullShare > 0.05) {
-    find(
-      'LEASE_WASTE',
-      `Something runs on a connection for ${percent(workShare)} of the time it is held: hold it shorter (no remote call, no computation inside) instead of adding connections.`,
-      { workShare, fullShare },
-    )
-  }
-  if (facts.observedMillis >= overAfterMillis && busyP99 <= 0.5 * max && facts.samples > 0) {
-    find(
-      'OVER',
-      `For 99 % of the time at most ${busyP99} of ${max} connections were out: ${Math.max(1, wanted ?? busyP99)} are enough for this load.`,
-      { busyP99, max, need: wanted ?? busyP99 },
-    )
-  }
-  return findings
 }
 
 /**

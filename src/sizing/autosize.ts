@@ -1,6 +1,6 @@
 import { systemClock, type Clock, type Timer } from '../core/clock.ts'
 import { OptionError } from '../core/errors.ts'
-import { coreOf, type ManagedPool } from '../core/managed-pool.ts'
+import { coreOf, sizedPartOf, type ManagedPool } from '../core/managed-pool.ts'
 import { checkOption } from '../core/option-check.ts'
 import { engineOf, Pool } from '../core/pool.ts'
 import { BLOCK, ThroughputProbe, type Block, type ProbeMove } from './probe.ts'
@@ -47,7 +47,8 @@ export class Autosizer {
   #limit = Infinity
 
   /** @throws {OptionError} on a wrong option, a pool that is not the engine's, or where nobody says that it is alone */
-  constructor(pool: ManagedPool, options: AutosizeOptions) {
+  constructor(given: ManagedPool, options: AutosizeOptions) {
+    const pool = sizedPartOf(given)
     const core = coreOf(pool)
     const { min = 2, clock = systemClock, random, alone = false, others } = options
     if (!(core instanceof Pool)) {

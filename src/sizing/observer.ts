@@ -17,12 +17,22 @@ const HOUR_MILLIS = 3_600_000
 const WINDOW_MILLIS = 200
 const WINDOW_COMPLETIONS = 30
 
+/** What follows upon another event within this time belongs to the same turn of the event loop. */
+const TURN_MILLIS = 0.1
+
 /** A stretch of time in which enough leases ended for a mean. */
 interface Window {
   readonly startedAt: number
   readonly busyBefore: number
+  readonly inUseBefore: number
   completions: number
   useMillis: number
+}
+
+/** A lease that has not come back. */
+interface OpenLease {
+  readonly acquiredAt: number
+  readonly waitMillis: number
 }
 
 /** Watches a pool by its events and remembers what sizing needs: who asked when, for how long, and how busy it was. */
@@ -31,10 +41,13 @@ export class Observer {
   readonly #clock: Clock
   readonly #waitMillis: number
   readonly #ring: TraceRing
-  readonly #waited = new Map<number, number>()
+  /** The leases that are out, by their resource: one, or several where a resource carries them. */
+  readonly #out = new Map<number, OpenLease[]>()
   readonly #undo: (() => void)[] = []
   readonly startedAt: number
   #inUse: number
+  /** How many were out when this turn began: several leases that end in one turn have all been served beside that many. */
+  #inUseAtTurn: number
   #window: Window
   #since: number
   #halveAt: number
@@ -47,7 +60,6 @@ export class Observer {
   /** Time by the number of leases, hour by hour, for a day. */
   readonly #hours: Float64Array[] = [new Float64Array(MOST)]
   #hourEndsAt: number
-  #lastUseMillis = 0
   #usedMillis = 0
   #busyMillis = 0
   #asked = 0
@@ -63,16 +75,18 @@ export class Observer {
     this.#waitMillis = waitMillis
     this.#ring = new TraceRing(traceLength)
     this.startedAt = this.#since = clock.now()
-    this.#window = { startedAt: this.startedAt, busyBefore: 0, completions: 0, useMillis: 0 }
+    const { leases, use } = pool.stats()
+    this.#inUse = this.#inUseAtTurn = leases
+    this.#window = this.#newWindow()
     this.#halveAt = this.startedAt + HALF_LIFE_MILLIS
     this.#hourEndsAt = this.startedAt + HOUR_MILLIS
-    const { leases, use } = pool.stats()
-    this.#inUse = leases
     this.#usedBefore = use.count * use.mean
     this.#workBefore = this.#workMillis() ?? 0
     this.#on('acquired', ({ resourceId, durationMillis }) => this.#acquired(resourceId, durationMillis))
     this.#on('released', ({ resourceId, useMillis }) => this.#released(resourceId, useMillis))
     this.#on('acquireFailed', ({ reason, durationMillis }) => this.#failed(reason, durationMillis))
+    // What ends with its resource comes back no more.
+    this.#on('destroyed', ({ resourceId }) => void this.#out.delete(resourceId))
     this.#on('nested', () => {
       this.#nestedSeen++
     })
@@ -105,20 +119,35 @@ export class Observer {
     if (this.#inUse > this.#peak) this.#peak = this.#inUse
     this.#asked++
     if (waitMillis > this.#waitMillis) this.#late++
-    this.#waited.set(resourceId, waitMillis)
+    const lease = { acquiredAt: this.#since, waitMillis }
+    const beside = this.#out.get(resourceId)
+    if (beside === undefined) this.#out.set(resourceId, [lease])
+    else beside.push(lease)
   }
 
   #released(resourceId: number, useMillis: number): void {
     this.#advance()
-    const waitMillis = this.#waited.get(resourceId) ?? 0
-    this.#waited.delete(resourceId)
-    const state = Math.min(this.#inUse, MOST - 1)
+    const waitMillis = this.#waitOf(resourceId, this.#since - useMillis)
+    const state = Math.min(this.#inUseAtTurn, MOST - 1)
     this.#completions[state] = (this.#completions[state] ?? 0) + 1
     this.#noteUse(useMillis)
     this.#inUse = Math.max(0, this.#inUse - 1)
     this.#usedMillis += useMillis
-    this.#lastUseMillis = useMillis
     this.#ring.record(this.#since - useMillis - waitMillis, useMillis)
+  }
+
+  /** How long a lease that ends has waited: the one of its resource that began then. */
+  #waitOf(resourceId: number, acquiredAt: number): number {
+    const leases = this.#out.get(resourceId)
+    if (leases === undefined) return 0
+    if (leases.length === 1) {
+      this.#out.delete(resourceId)
+      return leases[0]?.waitMillis ?? 0
+    }
+    const distance = ({ acquiredAt: at }: OpenLease): number => Math.abs(at - acquiredAt)
+    const nearest = leases.reduce((best, each) => (distance(each) < distance(best) ? each : best))
+    leases.splice(leases.indexOf(nearest), 1)
+    return nearest.waitMillis
   }
 
   /**
@@ -131,10 +160,23 @@ export class Observer {
     window.useMillis += useMillis
     const millis = this.#since - window.startedAt
     if (millis < WINDOW_MILLIS || window.completions < WINDOW_COMPLETIONS) return
-    const beside = Math.min(Math.round((this.#busyMillis - window.busyBefore) / millis), MOST - 1)
+    this.#window = this.#newWindow()
+    const mean = (this.#busyMillis - window.busyBefore) / millis
+    // While the load rises or falls, leases end that began beside fewer, or more.
+    if (Math.abs(this.#inUse - window.inUseBefore) > Math.max(2, mean / 2)) return
+    const beside = Math.min(Math.round(mean), MOST - 1)
     this.#sharedAt[beside] = (this.#sharedAt[beside] ?? 0) + window.completions
     this.#useAt[beside] = (this.#useAt[beside] ?? 0) + window.useMillis
-    this.#window = { startedAt: this.#since, busyBefore: this.#busyMillis, completions: 0, useMillis: 0 }
+  }
+
+  #newWindow(): Window {
+    return {
+      startedAt: this.#since,
+      busyBefore: this.#busyMillis,
+      inUseBefore: this.#inUse,
+      completions: 0,
+      useMillis: 0,
+    }
   }
 
   /** Who got nothing has asked all the same: without them, a pool that is much too small looks large enough. */
@@ -143,12 +185,13 @@ export class Observer {
     this.#advance()
     this.#asked++
     this.#late++
-    this.#ring.record(this.#since - durationMillis, this.#lastUseMillis)
+    this.#ring.recordFailure(this.#since - durationMillis)
   }
 
   #advance(): void {
     const now = this.#clock.now()
     const spent = now - this.#since
+    if (spent > TURN_MILLIS) this.#inUseAtTurn = this.#inUse
     if (spent <= 0) return
     const state = Math.min(this.#inUse, MOST - 1)
     this.#millis[state] = (this.#millis[state] ?? 0) + spent
@@ -171,7 +214,7 @@ export class Observer {
         this.#late /= 2
         this.#usedMillis /= 2
         this.#busyMillis /= 2
-        this.#window = { startedAt: this.#since, busyBefore: this.#busyMillis, completions: 0, useMillis: 0 }
+        this.#window = this.#newWindow()
       }
       if (this.#since >= this.#hourEndsAt) {
         this.#hourEndsAt = this.#since + HOUR_MILLIS

@@ -61,11 +61,18 @@ export function connectionsByReplay(trace: Trace, { waitMillis, share }: WaitObj
   return high
 }
 
+/** So many times of use are kept to guess others from. */
+const LATELY = 1_024
+
 /** The last so many arrivals and times of use, in two rings of numbers: 600 kB for 50,000. */
 export class TraceRing {
   readonly #arrivals: Float64Array
   readonly #uses: Float32Array
   #recorded = 0
+  /** How long leases that came back were out, lately; what is guessed from them is not among them. */
+  readonly #lately = new Float32Array(LATELY)
+  #ended = 0
+  #guessed = 0
 
   constructor(size: number) {
     this.#arrivals = new Float64Array(size)
@@ -76,7 +83,22 @@ export class TraceRing {
     return this.#recorded
   }
 
+  /** A lease that has ended. */
   record(arrival: number, useMillis: number): void {
+    this.#lately[this.#ended++ % LATELY] = useMillis
+    this.#add(arrival, useMillis)
+  }
+
+  /**
+   * Somebody who got nothing: taken to have needed one as long as another, lately. They are gone through one by one, as
+   * many fail together, and one that is long must not stand for all of them.
+   */
+  recordFailure(arrival: number): void {
+    const known = Math.min(this.#ended, LATELY)
+    this.#add(arrival, known === 0 ? 0 : (this.#lately[this.#guessed++ % known] ?? 0))
+  }
+
+  #add(arrival: number, useMillis: number): void {
     const index = this.#recorded++ % this.#arrivals.length
     this.#arrivals[index] = arrival
     this.#uses[index] = useMillis

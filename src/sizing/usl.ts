@@ -56,6 +56,22 @@ export function uslKnee(model: UslModel, elasticity = WORTHWHILE_ELASTICITY, mos
 }
 
 /**
+ * The fewest connections with which a server of this law gets `share` of the most done that it can within `most`
+ * connections.
+ */
+export function uslFewest(model: UslModel, share: number, most: number): number {
+  const peak = Math.min(uslPeak(model), most)
+  const enough = share * uslThroughput(model, peak)
+  let [low, high] = [0, peak]
+  while (high - low > 1e-3) {
+    const middle = (low + high) / 2
+    if (uslThroughput(model, middle) < enough) low = middle
+    else high = middle
+  }
+  return Math.max(1, high)
+}
+
+/**
  * Fits the law to measured points: `N / X` is linear in `N − 1` and `N(N − 1)`, so three sums of squares do; a negative α or
  * β, which means nothing, is left out of the model. It needs at least three different sizes, and says nothing of sizes
  * beyond those it has seen.

@@ -36,7 +36,7 @@ export class SimulatedLoad {
   model: UslModel
   completed = 0
   refused = 0
-  #nextArrival = 0
+  #nextArrival = this.clock.now()
 
   constructor(
     model: UslModel,
@@ -46,6 +46,7 @@ export class SimulatedLoad {
       size?(random: () => number): number
       seed?: number
       timeoutMillis?: number
+      leasesPerConnection?: number
     },
   ) {
     this.model = model
@@ -57,6 +58,7 @@ export class SimulatedLoad {
       random: this.#random,
       max: options.max,
       min: options.max,
+      maxLeasesPerResource: options.leasesPerConnection ?? 1,
       acquireTimeoutMillis: options.timeoutMillis ?? 500,
       reclaimAbandoned: false,
       maxLifetimeMillis: Infinity,

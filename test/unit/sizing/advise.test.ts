@@ -1,5 +1,15 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { advise, connectionsByErlangC, uslPeak, uslThroughput, type AdviceOptions, type Advisor } from 'millpond/sizing'
+import type { ManagedPool } from 'millpond'
+import {
+  advise,
+  autosize,
+  connectionsByErlangC,
+  uslPeak,
+  uslThroughput,
+  type AdviceOptions,
+  type Advisor,
+} from 'millpond/sizing'
+import { Observer } from '../../../src/sizing/observer.ts'
 import { engineOf, type Pool } from '../../../src/core/pool.ts'
 import { exponential, SERVERS, SimulatedLoad } from '../../support/sizing.ts'
 import { setUp } from '../../support/harness.ts'
@@ -12,6 +22,16 @@ function watch(pool: Pool<never>, clock: SimulatedLoad['clock'], options: Advice
   onTestFinished(() => advisor.stop())
   return advisor
 }
+
+const viewOf = (pool: ManagedPool): ManagedPool => ({
+  name: pool.name,
+  kind: pool.kind,
+  state: pool.state,
+  stats: () => pool.stats(),
+  health: () => pool.health(),
+  close: () => pool.close(),
+  on: () => undefined,
+})
 
 const verdicts = (advisor: Advisor): string[] => advisor.advice().findings.map(({ verdict }) => verdict)
 
@@ -27,10 +47,9 @@ describe('an advisor', () => {
       /^\d+ % of the callers waited longer than 10 ms \(1\.0 % may\); \d+ connections would have been enough/,
     )
     expect([lateShare > 0.5, fullShare > 0.9, samples > 10_000]).toEqual([true, true, true])
-    const exact = connectionsByErlangC(10, 10, { waitMillis: 10, share: 0.01 })
     // The time of a simulated use is rounded up to its steps, by about a tenth.
-    expect(recommended).toBeGreaterThanOrEqual(exact - 1)
-    expect(recommended).toBeLessThanOrEqual(exact + 4)
+    const exact = connectionsByErlangC(11, 11, { waitMillis: 10, share: 0.01 })
+    expect(Math.abs(recommended - exact)).toBeLessThanOrEqual(1)
     expect(need.replay).toBe(recommended)
   })
 
@@ -128,6 +147,98 @@ describe('an advisor', () => {
     }
     expect(advisor.advice().littleGap).toBeCloseTo(0.5, 1)
     leaked?.release()
+    await pool.close()
+  })
+
+  describe('of connections that carry several leases', () => {
+    it('does not take a connection that has room for a full one', async () => {
+      const load = new SimulatedLoad(LINEAR, {
+        max: 2,
+        leasesPerConnection: 10,
+        arrivals: (random) => exponential(random, 2),
+      })
+      const advisor = watch(load.pool as Pool<never>, load.clock, { traceLength: 3_000 })
+      await load.run(8_000)
+      const { findings, fullShare, recommended, need, leasesPerConnection, busyP99 } = advisor.advice()
+      expect([findings, fullShare, leasesPerConnection]).toEqual([[], 0, 10])
+      expect(busyP99).toBeGreaterThan(5)
+      expect(need.replay).toBeGreaterThan(5)
+      expect(recommended).toBe(Math.ceil((need.replay ?? 0) / 10))
+    })
+
+    it('counts connections where it says how many there should be', async () => {
+      const load = new SimulatedLoad(LINEAR, {
+        max: 1,
+        leasesPerConnection: 4,
+        arrivals: (random) => exponential(random, 1),
+      })
+      const advisor = watch(load.pool as Pool<never>, load.clock, { traceLength: 5_000 })
+      await load.run(8_000)
+      const { findings, recommended, need } = advisor.advice()
+      expect(findings.map(({ verdict }) => verdict)).toEqual(['UNDER'])
+      expect(need.replay).toBeGreaterThan(10)
+      expect(recommended).toBe(Math.ceil((need.replay ?? 0) / 4))
+      expect(findings[0]?.why).toContain(`${recommended} connections would have been enough for this load, not 1.`)
+    })
+
+    it('finds the server’s knee in leases, and lets connections go only where that helps', async () => {
+      const best = uslThroughput(SERVERS.strong, uslPeak(SERVERS.strong))
+      const saturated = async (max: number, leasesPerConnection: number): Promise<ReturnType<Advisor['advice']>> => {
+        let calls = 0
+        const load = new SimulatedLoad(SERVERS.strong, {
+          max,
+          leasesPerConnection,
+          arrivals: (random) =>
+            exponential(random, 1_000 / (best * (Math.floor(calls++ / 2_000) % 2 === 0 ? 0.5 : 1.6))),
+        })
+        const advisor = watch(load.pool as Pool<never>, load.clock)
+        await load.run(16_000, 2)
+        return advisor.advice()
+      }
+      const many = await saturated(6, 10)
+      expect(many.findings[0]?.why).toMatch(
+        /^More than \d+ leases were out .* Reduce to 2; more connections make it worse\.$/,
+      )
+      expect(many.recommended).toBe(Math.ceil((many.knee?.connections ?? 0) / 10))
+      const one = await saturated(1, 60)
+      expect([one.findings[0]?.verdict, one.recommended]).toEqual(['SATURATED_SERVER', 1])
+      expect(one.findings[0]?.why).toMatch(/let fewer callers in at a time\.$/)
+    })
+
+    it('remembers of each lease how long it has waited, whichever ends first', async () => {
+      const { pool, clock, ask } = setUp({ max: 1, maxLeasesPerResource: 2 })
+      const observer = new Observer(pool, 100, 20, clock)
+      onTestFinished(() => observer.stop())
+      const [first, second] = [await pool.acquire(), await pool.acquire()]
+      const third = ask()
+      await clock.advance(10)
+      first.release()
+      await clock.advance(0)
+      const fourth = ask()
+      await clock.advance(5)
+      // The third has waited 10 ms, the fourth will have waited 5: the third ends last.
+      second.release()
+      await clock.advance(0)
+      await clock.advance(1)
+      fourth.lease?.release()
+      await clock.advance(4)
+      third.lease?.release()
+      await clock.advance(0)
+      const { arrivals, uses } = observer.trace()
+      expect([...arrivals].map((at) => at - (arrivals[0] ?? 0))).toEqual([0, 0, 0, 10])
+      expect([...uses].sort((a, b) => a - b)).toEqual([1, 10, 10, 15])
+      await pool.close()
+    })
+  })
+
+  it('asks of Redis’ lanes only the one that `max` is about', async () => {
+    const { pool, clock } = setUp({ max: 3 })
+    const whole = { ...viewOf(pool), name: 'cache', stats: () => ({ ...pool.stats(), max: 14 }), sizedPart: pool }
+    const advisor = advise(whole, { clock })
+    onTestFinished(() => advisor.stop())
+    expect(advisor.advice().max).toBe(3)
+    using tuner = autosize(whole, { alone: true, clock })
+    expect(tuner.base).toBe(3)
     await pool.close()
   })
 
