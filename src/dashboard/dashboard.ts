@@ -102,7 +102,8 @@ class DashboardServer {
 
   #snapshot(): Response {
     this.#askedAt = Date.now()
-    const own = this.#sampler.all.map(({ view }) => view)
+    // Whoever asks twice and subtracts wants the counts of now, not those of the last sample.
+    const own = this.#sampler.all.map(({ view, pool }) => ({ ...view, stats: pool.stats() }))
     return json({ protocol: PROTOCOL, at: this.#askedAt, instances: this.#views(), pools: own })
   }
 

@@ -1,7 +1,7 @@
 import type { CommandModule } from '../command.ts'
 import { EXIT, UsageError, type Io } from '../io.ts'
 import { painter } from '../terminal.ts'
-import { metricsUrl, scrape, type Scrape } from '../watch/scrape.ts'
+import { metricsUrl, reasonOfFetch, scrape, type Scrape } from '../watch/scrape.ts'
 import { renderRows, rowsOf, sorted, SORTS } from '../watch/table.ts'
 
 interface WatchOptions {
@@ -43,14 +43,6 @@ function sortNames(): string[] {
 
 const pause = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1_000))
 
-/** Why a process could not be asked, in one line. */
-function reason(error: unknown, url: string): string {
-  if (!(error instanceof Error)) return String(error)
-  if (error.name === 'TimeoutError') return `${url} does not answer`
-  const { code, message } = (error.cause ?? {}) as { readonly code?: string; readonly message?: string }
-  return message === undefined ? error.message : `${url} cannot be reached (${code ?? message})`
-}
-
 async function lookOnce(
   io: Io,
   url: string,
@@ -65,7 +57,7 @@ async function lookOnce(
     io.out(json === true ? `${JSON.stringify(rows, null, 2)}\n` : `${renderRows(rows, painter(io))}\n`)
     return EXIT.ok
   } catch (error) {
-    io.err(`${reason(error, url)}\n`)
+    io.err(`${reasonOfFetch(error, url)}\n`)
     return EXIT.unreachable
   }
 }
@@ -104,7 +96,7 @@ async function goOn(io: Io, url: string, prefix: string, seconds: number, firstK
         const next = await scrape(url, prefix)
         ;[before, now, trouble] = [now, next, '']
       } catch (error) {
-        trouble = reason(error, url)
+        trouble = reasonOfFetch(error, url)
       }
       show()
       if ((await Promise.race([over, pause(seconds)])) === 'quit') return EXIT.ok

@@ -1,7 +1,7 @@
 import { UsageError } from '../io.ts'
 
 /** One number of a scrape. */
-interface Sample {
+export interface Sample {
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
@@ -39,6 +39,8 @@ export function metricsUrl(text: string): string {
   if (!URL.canParse(withScheme))
     throw new UsageError(`"${text}" is no address; expected one like http://127.0.0.1:9464`)
   const url = new URL(withScheme)
+  if (url.username !== '' || url.password !== '')
+    throw new UsageError('the address is expected without user and password, which would be shown')
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     throw new UsageError(`"${text}" is no address of the web; expected one like http://127.0.0.1:9464`)
   if (url.pathname === '/') url.pathname = '/metrics'
@@ -60,15 +62,22 @@ export function parseMetrics(text: string): Sample[] {
   return samples
 }
 
-/** The pools of a scrape, in the order in which they come. */
-export function poolsOf(samples: readonly Sample[], prefix: string): PoolSample[] {
+/** What each pool says, in the order in which they come. */
+export function samplesByPool(samples: readonly Sample[], prefix: string): Map<string, Sample[]> {
   const byPool = new Map<string, Sample[]>()
   for (const sample of samples) {
     const pool = sample.labels['pool']
     if (pool === undefined || !sample.name.startsWith(prefix)) continue
-    byPool.set(pool, [...(byPool.get(pool) ?? []), sample])
+    const own = byPool.get(pool)
+    if (own === undefined) byPool.set(pool, [sample])
+    else own.push(sample)
   }
-  return Array.from(byPool, ([pool, own]) => {
+  return byPool
+}
+
+/** The pools of a scrape, in the order in which they come. */
+export function poolsOf(samples: readonly Sample[], prefix: string): PoolSample[] {
+  return Array.from(samplesByPool(samples, prefix), ([pool, own]) => {
     const find = (name: string, label?: string, value?: string): number | undefined =>
       own.find((each) => each.name === prefix + name && (label === undefined || each.labels[label] === value))?.value
     const number = (name: string, label?: string, value?: string): number => find(name, label, value) ?? 0
@@ -102,4 +111,12 @@ export async function scrape(url: string, prefix: string, timeoutMillis = 5_000)
   const pools = poolsOf(parseMetrics(await answer.text()), prefix)
   if (pools.length === 0) throw new Error(`${url} tells of no pool (no metric that begins with ${prefix})`)
   return { at: performance.now(), pools }
+}
+
+/** Why a process could not be asked, in one line. */
+export function reasonOfFetch(error: unknown, url: string): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error.name === 'TimeoutError') return `${url} does not answer`
+  const { code, message } = (error.cause ?? {}) as { readonly code?: string; readonly message?: string }
+  return message === undefined ? error.message : `${url} cannot be reached (${code ?? message})`
 }
