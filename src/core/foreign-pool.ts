@@ -4,6 +4,7 @@ import { systemClock } from './clock.ts'
 import { Events, type PoolEventName, type PoolEvents } from './events.ts'
 import type { PoolState } from './lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from './managed-pool.ts'
+import { lookForMistakes, lookForRoom, type Room, type Suspect } from './mistakes.ts'
 import type { PoolStats } from './stats.ts'
 
 /** What a health check says, before it is told which pool said it and how long it took. */
@@ -19,6 +20,8 @@ export abstract class ForeignPool implements ManagedPool, AsyncDisposable {
   readonly #events: Events
   #closing: Promise<CloseReport> | undefined
   #isClosed = false
+  /** Held here, as nobody else does. */
+  #suspect: Suspect | undefined
 
   constructor(name: string, kind: string) {
     this.name = name
@@ -120,6 +123,32 @@ export abstract class ForeignPool implements ManagedPool, AsyncDisposable {
     if (!this.#events.heard(event)) return
     this.#events.queue(event, payload)
     this.#events.flush()
+  }
+
+  /** Has it looked at as the engine's pools are: how many lead there, whether it has a deadline, what is out at the end. */
+  protected lookForMistakes(about: Pick<Suspect, 'factory' | 'options' | 'deadlineMend'>): void {
+    const leases = (): number => this.stats().leases
+    this.#suspect = {
+      ...about,
+      name: this.name,
+      events: this.#events,
+      inventory: {
+        get leases() {
+          return leases()
+        },
+      },
+    }
+    lookForMistakes(this.#suspect)
+  }
+
+  /** Compares `max` with what its server has left. */
+  protected async lookForRoom(setting: string, ask: () => Promise<Room | undefined>): Promise<void> {
+    const { max, total: open, creating } = this.stats()
+    await lookForRoom(
+      { name: this.name, events: this.#events, sizes: { max }, inventory: { open, creating } },
+      setting,
+      ask,
+    )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,10 +9,26 @@ export type MistakeCode =
 /** What is asked of a pool: no more of its engine than this. */
 export interface Suspect {
   readonly name: string
-  readonly factory: { readonly target?: string | undefined }
+  readonly factory: {
+    readonly target?: string | undefined
+    isHeldOnPurpose?(resource: never): boolean
+  }
   readonly options: Pick<ResolvedOptions, 'acquireTimeoutMillis' | 'createTimeoutMillis' | 'maxUseMillis'>
   readonly events: Events
-  readonly inventory: { readonly leases: number }
+  readonly inventory: {
+    readonly leases: number
+    entries?(): Iterable<{ readonly leases: number; readonly resource: unknown }>
+  }
+  /** What bounds it, in its own words. @defaultValue the engine's options */
+  readonly deadlineMend?: string
+}
+
+/** What a server says of its connections. */
+export interface Room {
+  /** How many ordinary users may have. */
+  readonly usable: number
+  /** Of these, how many nobody has yet; the one that asked is none of them. */
+  readonly free: number
 }
 
 /** The third pool for one target is one too many: one for the work, one beside it for reports, that is usual. */
@@ -86,7 +102,7 @@ function lookForDeadlines(suspect: Suspect): void {
     suspect,
     'MILLPOND_NO_DEADLINE',
     suspect.name,
-    'it has no deadline anywhere: whoever waits for a server that does not answer waits for ever; set `acquireTimeoutMillis` and `createTimeoutMillis` (pg: `connectionTimeoutMillis`)',
+    `it has no deadline anywhere: whoever waits for a server that does not answer waits for ever; set ${suspect.deadlineMend ?? '`acquireTimeoutMillis` and `createTimeoutMillis` (pg: `connectionTimeoutMillis`)'}`,
   )
 }
 
@@ -105,6 +121,37 @@ function countPools(suspect: Suspect, { pools }: OpenPools): void {
     'MILLPOND_POOL_PER_REQUEST',
     target,
     `there are ${count} open pools for ${target} in this process; if one is made for every request or every reload, make one for the process and keep it (\`definePool\` does that)`,
+  )
+}
+
+/**
+ * Says so where a pool may open more connections than its server has left. The server is asked by the first connection,
+ * before anybody has it; a pool of one is not worth a question.
+ *
+ * @param ask - nothing where the server does not say
+ * @param setting - what the server calls its limit
+ */
+export async function lookForRoom(
+  suspect: Pick<Suspect, 'name' | 'events'> & {
+    readonly sizes: { readonly max: number }
+    readonly inventory: { readonly open: number; readonly creating: number }
+  },
+  setting: string,
+  ask: () => Promise<Room | undefined>,
+): Promise<void> {
+  if (isTest() || suspect.sizes.max === 1) return
+  const room = await ask()
+  if (room === undefined) return
+  const { inventory } = suspect
+  const { max } = suspect.sizes
+  // Its own connections that are on their way count as taken there.
+  const left = Math.max(0, Math.min(room.usable, room.free + inventory.open + inventory.creating))
+  if (max <= left) return
+  tellMistake(
+    suspect,
+    'MILLPOND_MAX_ABOVE_SERVER',
+    suspect.name,
+    `\`max\` is ${max}, and the server has ${left} connections left of ${room.usable}: lower \`max\` so that all instances together fit, raise the server's \`${setting}\`, or put a pooler in between`,
   )
 }
 
@@ -131,10 +178,10 @@ function unwatchExit(open: OpenPools): void {
 }
 
 function tellOfLeases({ pools }: OpenPools): void {
-  const held = Array.from(pools, (ref) => ref.deref()).filter((pool) => pool !== undefined && pool.inventory.leases > 0)
-  for (const pool of held) {
-    if (pool === undefined || !isNews('MILLPOND_EXIT_WITH_LEASES', pool.name)) continue
-    const { leases } = pool.inventory
+  for (const ref of pools) {
+    const pool = ref.deref()
+    const leases = pool === undefined ? 0 : unfinished(pool)
+    if (pool === undefined || leases === 0 || !isNews('MILLPOND_EXIT_WITH_LEASES', pool.name)) continue
     const message = `the process exits while ${leases === 1 ? '1 lease is' : `${leases} leases are`} out: what runs on ${leases === 1 ? 'it' : 'them'} is cut off; call \`registry.close()\`, or let \`registry.closeOnSignals()\` do it, before \`process.exit\``
     if (pool.events.heard('mistake')) {
       pool.events.queue('mistake', { pool: pool.name, code: 'MILLPOND_EXIT_WITH_LEASES', message })
@@ -142,6 +189,23 @@ function tellOfLeases({ pools }: OpenPools): void {
     }
     // A warning would come a tick later, and there is none.
     sayNow(`(node:${process.pid}) [MILLPOND_EXIT_WITH_LEASES] MillpondWarning: pool "${pool.name}": ${message}\n`)
+  }
+}
+
+/** Leases that are out; who only listens has nothing that is cut off. */
+function unfinished({ factory, inventory }: Suspect): number {
+  if (factory.isHeldOnPurpose === undefined || inventory.entries === undefined) return inventory.leases
+  let leases = 0
+  for (const entry of inventory.entries())
+    if (entry.leases > 0 && !isListening(factory, entry.resource)) leases += entry.leases
+  return leases
+}
+
+function isListening(factory: Suspect['factory'], resource: unknown): boolean {
+  try {
+    return factory.isHeldOnPurpose?.(resource as never) === true
+  } catch {
+    return false
   }
 }
 

@@ -2,7 +2,12 @@ import { Pool } from '../../src/core/pool.ts'
 
 // Ends by `process.exit` with a lease out, or (told so) in order, and must say so or be quiet.
 const pool = new Pool(
-  { kind: 'thing', create: () => Promise.resolve({}), destroy: () => undefined },
+  {
+    kind: 'thing',
+    create: () => Promise.resolve({}),
+    destroy: () => undefined,
+    isHeldOnPurpose: () => process.argv[2] === 'listening',
+  },
   { name: 'orders' },
 )
 pool.on('mistake', ({ code }) => console.log(code))

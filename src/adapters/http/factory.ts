@@ -25,6 +25,7 @@ class ConnectionEndedError extends Error {
 /** Opens and ends the connections to one origin. */
 export class HttpFactory implements ResourceFactory<HttpConnection> {
   readonly kind = 'http'
+  readonly target: string
   readonly #undici: UndiciModule
   readonly #origin: string
   readonly #options: ResolvedHttpOptions
@@ -35,7 +36,7 @@ export class HttpFactory implements ResourceFactory<HttpConnection> {
 
   constructor(undici: UndiciModule, origin: string, options: ResolvedHttpOptions, http2: boolean) {
     this.#undici = undici
-    this.#origin = origin
+    this.#origin = this.target = origin
     this.#options = options
     this.#http2 = http2
     const { host, hostname, protocol, port } = new URL(origin)

@@ -7,6 +7,13 @@ export interface DriverClient {
     readonly maxPoolSize?: number
     readonly minPoolSize?: number
     readonly monitorCommands?: boolean
+    readonly hosts?: readonly object[]
+    readonly srvHost?: string
+    readonly dbName?: string
+    readonly credentials?: { readonly username?: string }
+    readonly waitQueueTimeoutMS?: number
+    readonly socketTimeoutMS?: number
+    readonly timeoutMS?: number
   }
   on(event: string, listener: (event: never) => void): unknown
   off(event: string, listener: (event: never) => void): unknown

@@ -5,6 +5,7 @@ import type { Distributions } from '../../core/distribution.ts'
 import { ForeignPool, type Verdict } from '../../core/foreign-pool.ts'
 import { Ledger, Times } from '../../core/ledger.ts'
 import type { CloseOptions, LookOptions } from '../../core/managed-pool.ts'
+import { isTest } from '../../core/mistakes.ts'
 import { checkOption, nearestName, type OptionRule } from '../../core/option-check.ts'
 import type { LeaseInfo, WaiterInfo } from '../../core/report.ts'
 import type { PoolStats } from '../../core/stats.ts'
@@ -15,6 +16,7 @@ import { endInOrder } from './ending.ts'
 import { askHealth, REFUSES_LOGIN } from './health.ts'
 import { isClosed, isReady, poolsOf, watchAborts } from './internals.ts'
 import { listenTo } from './listening.ts'
+import { askRoom, suspicionOf, whenFirstIdle } from './mistakes.ts'
 import { OpenWork } from './open-work.ts'
 import { ServerCounts } from './server-counts.ts'
 import { SlowCommands } from './slow-commands.ts'
@@ -114,6 +116,15 @@ export class MongoView extends ForeignPool {
         },
       }),
     )
+    this.#lookForMistakes()
+  }
+
+  /** As the engine does with its own pools. */
+  #lookForMistakes(): void {
+    this.lookForMistakes(suspicionOf(this.#client))
+    if (isTest()) return
+    const ask = (): void => void this.lookForRoom('net.maxIncomingConnections', () => askRoom(this.#client))
+    this.#undo.set(ask, whenFirstIdle(this.#client, ask))
   }
 
   #leakOf(label: string, stack: Error | undefined, heldMillis: number): PoolEvents['leak'] {

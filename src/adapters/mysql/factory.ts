@@ -14,6 +14,8 @@ export interface MysqlFactoryHost {
   /** Somebody has every new connection set up by a listener: a reset would undo that. */
   isSetUp(): boolean
   connected(connection: PooledConnection): void
+  /** The first one ever, before anybody has it. */
+  firstConnected(connection: PooledConnection): Promise<void>
 }
 
 type PasswordFunction = (context: PasswordContext) => unknown
@@ -37,6 +39,7 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
   #password: Promise<unknown> | undefined
   /** Whether this server knows session trackers; assumed until it says no. */
   #tracks = true
+  #capacityCompared = false
 
   constructor(
     Connection: PooledConnectionClass,
@@ -143,6 +146,10 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
       await this.#track(connection)
       if (this.#options.writable) await checkWritable(connection)
       await this.#options.onConnect?.(connection.promise() as never)
+      if (!this.#capacityCompared) {
+        this.#capacityCompared = true
+        await this.#host.firstConnected(connection)
+      }
       this.#host.connected(connection)
       // What a listener has sent belongs to the connection's first state: it is over before anyone gets it.
       while (isBusy(connection)) await called((done) => connection.ping(done))

@@ -10,6 +10,7 @@ import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/manage
 import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import type { Callback } from './answers.ts'
+import { compareRoom } from './capacity.ts'
 import { isOfDriver } from './classify.ts'
 import {
   partsOf,
@@ -80,9 +81,8 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       const factory = new MysqlFactory(Connection, this.config.connectionConfig, this.#options, ask, {
         pool: this,
         isSetUp: () => this.listenerCount('connection') > 0,
-        connected: (connection) => {
-          this.#tell('connection', connection)
-        },
+        connected: (connection) => this.#tell('connection', connection),
+        firstConnected: (connection) => compareRoom(this.#core, connection),
       })
       return new Pool(factory, this.#options.engine)
     }

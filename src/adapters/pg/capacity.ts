@@ -1,3 +1,4 @@
+import type { Room } from '../../core/mistakes.ts'
 import { run, type DriverClient } from './driver.ts'
 import type { ResolvedPgOptions } from './options.ts'
 
@@ -19,12 +20,12 @@ const CAPACITY = `SELECT current_setting('max_connections')::int - current_setti
   - coalesce(nullif(current_setting('reserved_connections', true), ''), '0')::int AS usable,
   (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()) AS taken`
 
-/** How many connections the server has for us, this one included; nothing where it does not say. */
-export async function askFree(client: DriverClient): Promise<{ free: number; usable: number } | undefined> {
+/** How many connections the server has for us; nothing where it does not say. */
+export async function askRoom(client: DriverClient): Promise<Room | undefined> {
   try {
     const { rows } = await run(client, CAPACITY)
     const { usable, taken } = rows[0] ?? {}
-    return typeof usable === 'number' && typeof taken === 'number' ? { free: usable - taken, usable } : undefined
+    return typeof usable === 'number' && typeof taken === 'number' ? { usable, free: usable - taken - 1 } : undefined
   } catch {
     // Poolers and servers that only speak the protocol know no such tables.
     return undefined

@@ -6,9 +6,9 @@ import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
 import { engineOf, Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
-import { isTest, tellMistake } from '../../core/mistakes.ts'
+import { lookForRoom } from '../../core/mistakes.ts'
 import type { PoolStats } from '../../core/stats.ts'
-import { askFree } from './capacity.ts'
+import { askRoom } from './capacity.ts'
 import { isServerError } from './classify.ts'
 import type { DriverClient, DriverClientClass, PgModule } from './driver.ts'
 import { PgFactory } from './factory.ts'
@@ -71,7 +71,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
       this.options = hideSecrets({ ...this.options, max: engine.max, min: engine.min ?? 0 })
       this.#factory = new PgFactory(this.Client, this.#options, {
         connected: (client) => this.emit('connect', client),
-        firstConnected: (client) => this.#compareCapacity(client),
+        firstConnected: (client) => lookForRoom(engineOf(this.#core), 'max_connections', () => askRoom(client)),
         removed: (client) => this.emit('remove', client),
         failedIdle: (error, client) => {
           if (this.listenerCount('error') > 0) this.emit('error', error, client)
@@ -133,23 +133,6 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
         (error: unknown) => callback(error, undefined, () => undefined),
       )
       return undefined
-    }
-
-    /** Asked once, before anybody has the first connection: one short statement beside a connect. */
-    async #compareCapacity(client: DriverClient): Promise<void> {
-      const { max = 10 } = this.#options.engine
-      const capacity = isTest() || max === 1 ? undefined : await askFree(client)
-      if (capacity === undefined) return
-      // Its own connections that are on their way count as taken there.
-      const { total, creating } = this.stats()
-      const free = Math.min(capacity.usable, capacity.free + total + creating - 1)
-      if (max <= free) return
-      tellMistake(
-        engineOf(this.#core),
-        'MILLPOND_MAX_ABOVE_SERVER',
-        this.name,
-        `\`max\` is ${max}, and the server has ${free} connections left of ${capacity.usable}: lower \`max\` so that all instances together fit, raise the server's \`max_connections\`, or put a pooler in between`,
-      )
     }
 
     #lend(lease: Lease<DriverClient>): LeasedClient {

@@ -48,14 +48,21 @@ export class RedisClusterPool<C, N> extends LanedPool<C> {
   readonly #make: (override: object) => RedisClusterPool<C, N>
 
   /** @throws {OptionError} on a wrong value, or a near-miss of one of Millpond's names */
-  constructor(driverName: 'ioredis' | 'node-redis', driver: unknown, given: Readonly<Record<string, unknown>>) {
+  constructor(
+    driverName: 'ioredis' | 'node-redis',
+    driver: unknown,
+    given: Readonly<Record<string, unknown>>,
+    isDuplicate = false,
+  ) {
     const options = resolveRedisOptions(driverName, given)
     checkNodes(options.name, driverName, given)
     const dialect =
       driverName === 'ioredis'
         ? new IoredisClusterDialect(driver as IoredisClusterClass, options.client)
         : new NodeRedisClusterDialect(driver as CreateCluster, options.client)
-    super(dialect, { ...options, shared: { ...options.shared, max: 1, min: 1 } })
+    // A duplicate belongs to the pool that it was made of: it is not counted as one more.
+    const target = isDuplicate ? undefined : options.target
+    super(dialect, { ...options, target, shared: { ...options.shared, max: 1, min: 1 } })
     this.#dialect = dialect
     const { laneHost } = this
     this.#nodes = new NodeLanes(dialect, options.name, options.exclusive, this.errors, {
@@ -69,7 +76,7 @@ export class RedisClusterPool<C, N> extends LanedPool<C> {
       cluster: ({ signal, timeoutMillis }) => this.#cluster({ signal, timeoutMillis }),
       made: (pool) => this.hear(pool),
     })
-    this.#make = (override) => new RedisClusterPool<C, N>(driverName, driver, { ...given, ...override })
+    this.#make = (override) => new RedisClusterPool<C, N>(driverName, driver, { ...given, ...override }, true)
   }
 
   async #cluster(options: AcquireOptions): Promise<DriverClient> {

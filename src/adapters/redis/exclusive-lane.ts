@@ -1,6 +1,8 @@
 import type { Lease } from '../../core/lease.ts'
 import type { PoolOptions } from '../../core/options.ts'
-import { Pool, type AcquireOptions } from '../../core/pool.ts'
+import { lookForRoom } from '../../core/mistakes.ts'
+import { engineOf, Pool, type AcquireOptions } from '../../core/pool.ts'
+import { askRoom } from './capacity.ts'
 import { isConnectionLoss, isReadOnly } from './classify.ts'
 import type { Dialect, DriverClient } from './driver.ts'
 import type { DriverErrors } from './driver-errors.ts'
@@ -24,15 +26,28 @@ export class ExclusiveLane {
   readonly #host: ExclusiveLaneHost
   /** Leased for one command. It is slow on purpose: no leak, nothing to announce. */
   readonly #blocked = new WeakSet<DriverClient>()
+  #capacityCompared = false
 
   constructor(dialect: Dialect, options: PoolOptions<DriverClient>, errors: DriverErrors, host: ExclusiveLaneHost) {
     this.#dialect = dialect
     this.#errors = errors
     this.#host = host
-    this.pool = new Pool(
-      new RedisFactory(dialect, 'exclusive', { ...host, isHeld: (client) => this.#blocked.has(client) }),
-      options,
-    )
+    const lane: RedisFactoryHost = {
+      ...host,
+      opened: (client) => {
+        host.opened?.(client)
+        void this.#compareCapacity(client)
+      },
+      isHeld: (client) => this.#blocked.has(client),
+    }
+    this.pool = new Pool(new RedisFactory(dialect, 'exclusive', lane), options)
+  }
+
+  /** Once, over the first connection: the question goes out before anything that its borrower sends. */
+  async #compareCapacity(client: DriverClient): Promise<void> {
+    if (this.#capacityCompared) return
+    this.#capacityCompared = true
+    await lookForRoom(engineOf(this.pool), 'maxclients', () => askRoom(this.#dialect, client))
   }
 
   /** A command of the adapter's own over a connection that is leased. */

@@ -25,6 +25,7 @@ export interface RedisFactoryHost {
 /** Opens, checks, cleans and ends the connections of one lane. */
 export class RedisFactory implements ResourceFactory<DriverClient> {
   readonly kind = 'redis'
+  readonly target: string | undefined
   readonly #dialect: Dialect
   readonly #lane: LaneName
   readonly #host: RedisFactoryHost
@@ -32,7 +33,9 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
   /** Clients whose end is no loss to tell: they are connecting still, or being destroyed. */
   readonly #untold = new WeakSet<DriverClient>()
 
-  constructor(dialect: Dialect, lane: LaneName, host: RedisFactoryHost) {
+  /** @param target - where it leads to, of the one lane by which a pool is counted */
+  constructor(dialect: Dialect, lane: LaneName, host: RedisFactoryHost, target?: string) {
+    this.target = target
     this.#dialect = dialect
     this.#lane = lane
     this.#host = host

@@ -73,7 +73,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
         return isClosing()
       },
     }
-    this.#shared = new SharedLane(dialect, options.shared, options.offlineQueue, {
+    this.#shared = new SharedLane(dialect, options, {
       opened: (client) => {
         this.#connections.add(client)
         if (this.#shared.live.length > 1) return

@@ -2,6 +2,7 @@ import { OptionError } from '../../core/errors.ts'
 import { checkOption, nearestName, type OptionRule } from '../../core/option-check.ts'
 import { POOL_OPTION_NAMES, type PoolOptions } from '../../core/options.ts'
 import type { DriverClient } from './driver.ts'
+import { targetOf } from './target.ts'
 
 /** Options of the engine that mean nothing here: the pool sets them for each lane. */
 const FIXED = ['maxLeasesPerResource', 'hooks'] as const
@@ -47,6 +48,8 @@ const DRIVER_OPTIONS = new Set([
 
 export interface ResolvedRedisOptions {
   readonly name: string
+  /** Where it leads to; nothing for what another pool has made of itself. */
+  readonly target: string | undefined
   /** What every client is made with. */
   readonly client: Readonly<Record<string, unknown>>
   readonly shared: PoolOptions<DriverClient>
@@ -71,6 +74,7 @@ export function resolveRedisOptions(
   const held = { maxUses: Infinity, leakThresholdMillis: Infinity, maxUseMillis: Infinity, trackStacks: false }
   return {
     name,
+    target: targetOf(given),
     client: clientOptions(given),
     shared: {
       ...engine,

@@ -42,20 +42,31 @@ export class RedisPool<C> extends LanedPool<C> {
   readonly #make: (override: object) => RedisPool<C>
 
   /** @throws {OptionError} on a wrong value, or a near-miss of one of Millpond's names */
-  constructor(driverName: 'ioredis' | 'node-redis', driver: unknown, given: Readonly<Record<string, unknown>>) {
+  constructor(
+    driverName: 'ioredis' | 'node-redis',
+    driver: unknown,
+    given: Readonly<Record<string, unknown>>,
+    isDuplicate = false,
+  ) {
     const options = resolveRedisOptions(driverName, given)
     const dialect =
       driverName === 'ioredis'
         ? new IoredisDialect(ioredisMaker(driver as IoredisClass, options.client))
         : new NodeRedisDialect(driver as CreateClient, options.client)
-    super(dialect, options)
+    // A duplicate belongs to the pool that it was made of: it is not counted as one more.
+    super(dialect, isDuplicate ? { ...options, target: undefined } : options)
     this.#dialect = dialect
     this.#exclusive = new ExclusiveLane(dialect, options.exclusive, this.errors, this.laneHost)
-    this.#make = (override) => new RedisPool<C>(driverName, driver, { ...given, ...override })
+    this.#make = (override) => new RedisPool<C>(driverName, driver, { ...given, ...override }, true)
   }
 
   get lanes(): RedisLanes {
     return { shared: this.shared.pool, exclusive: this.#exclusive.pool, subscriber: this.subscribers }
+  }
+
+  /** The exclusive lane: what `max` and `min` are about. */
+  get sizedPart(): Pool<DriverClient> {
+    return this.#exclusive.pool
   }
 
   laneStats(): RedisLaneStats {

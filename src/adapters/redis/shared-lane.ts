@@ -1,9 +1,9 @@
 import { PoolClosedError } from '../../core/errors.ts'
 import { Pool, type AcquireOptions } from '../../core/pool.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
-import type { PoolOptions } from '../../core/options.ts'
 import type { Dialect, DriverClient, Unanswered } from './driver.ts'
-import { RedisFactory } from './factory.ts'
+import { RedisFactory, type RedisFactoryHost } from './factory.ts'
+import type { ResolvedRedisOptions } from './options.ts'
 
 /** ioredis' own words and class name, when a command has lost its connection, or met a failed connect, too often. */
 export class MaxRetriesPerRequestError extends Error {
@@ -52,10 +52,10 @@ export class SharedLane {
   /** Commands sent since the lane was made. */
   commands = 0
 
-  constructor(dialect: Dialect, options: PoolOptions<DriverClient>, offlineQueue: boolean, host: SharedLaneHost) {
+  constructor(dialect: Dialect, { target, shared, offlineQueue }: ResolvedRedisOptions, host: SharedLaneHost) {
     this.#dialect = dialect
     this.#offlineQueue = offlineQueue
-    const factory = new RedisFactory(dialect, 'shared', {
+    const lane: RedisFactoryHost = {
       opened: (client) => {
         this.#live.push(client)
         this.#setWaits(false)
@@ -79,8 +79,8 @@ export class SharedLane {
         host.failed(error)
         this.#countFailure()
       },
-    })
-    this.pool = new Pool(factory, options)
+    }
+    this.pool = new Pool(new RedisFactory(dialect, 'shared', lane, target), shared)
   }
 
   #setWaits(waits: boolean): void {

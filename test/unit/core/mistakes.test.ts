@@ -1,9 +1,21 @@
 import { execFile } from 'node:child_process'
+import { inspect } from 'node:util'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Pool, type PoolOptions } from 'millpond'
+import { grpcPool } from 'millpond/grpc'
+import { httpPool } from 'millpond/http'
+import { mongoOptions, observeMongo } from 'millpond/mongodb'
+import { mysqlPool } from 'millpond/mysql'
 import { pgPool } from 'millpond/pg'
+import { redisClusterPool, redisPool } from 'millpond/redis'
+import * as grpc from '@grpc/grpc-js'
+import { Redis } from 'ioredis'
+import { MongoClient } from 'mongodb'
+import mysql from 'mysql2'
 import pg from 'pg'
+import { createClient } from 'redis'
+import * as undici from 'undici'
 import { program } from '../../support/program.ts'
 
 let warnings: (Error & { code?: string })[] = []
@@ -69,6 +81,69 @@ describe('a third pool for one target', () => {
     await Promise.all(pools.map((pool) => pool.end()))
   })
 
+  it.each<[string, () => { close(): Promise<unknown> }, string]>([
+    ['MySQL', () => mysqlPool(mysql, { uri: 'mysql://app:hush@my.invalid/app' }), 'mysql://app@my.invalid:3306/app'],
+    [
+      'MongoDB',
+      () => observeMongo(new MongoClient('mongodb://app:hush@a.invalid,b.invalid/app'), { slowMillis: Infinity }),
+      'mongodb://app@a.invalid:27017,b.invalid:27017/app',
+    ],
+    ['ioredis', () => redisPool(Redis, { url: 'redis://app:hush@io.invalid/2' } as object), 'redis://app@io.invalid/2'],
+    [
+      'node-redis',
+      () => redisPool(createClient, { socket: { host: 'node.invalid' }, password: 'hush', database: 2 }),
+      'redis://@node.invalid:6379/2',
+    ],
+    [
+      'a cluster of Redis',
+      () =>
+        redisClusterPool(
+          Redis.Cluster as never,
+          {
+            nodes: [
+              { host: 'b.invalid', port: 1 },
+              { host: 'a.invalid', port: 1 },
+            ],
+          } as never,
+        ),
+      'redis-cluster://a.invalid:1,b.invalid:1',
+    ],
+    [
+      'HTTP',
+      () => {
+        const pool = httpPool(undici, { origin: 'http://api.invalid' })
+        pool.connections()
+        return pool
+      },
+      'http://api.invalid',
+    ],
+    [
+      'gRPC',
+      () => grpcPool(grpc.Client, 'dns:///users.invalid:1', grpc.credentials.createInsecure()),
+      'dns:///users.invalid:1',
+    ],
+  ])('is seen of %s, without the password', async (_, make, target) => {
+    const pools = [make(), make(), make()]
+    await ticks()
+    const [first] = warnings.filter(({ code }) => code === 'MILLPOND_POOL_PER_REQUEST')
+    expect(first?.message).toContain(`3 open pools for ${target} in this process`)
+    expect(inspect(warnings)).not.toContain('hush')
+    await Promise.all(pools.map((pool) => pool.close()))
+    // Closed ones count no more.
+    warnings = []
+    await make().close()
+    expect(warnings).toEqual([])
+  })
+
+  it('is no duplicate of a Redis pool', async () => {
+    const pool = redisPool(Redis, { host: 'duplicates.invalid', lazyConnect: true } as object)
+    const duplicates = [1, 2, 3].map(() => (pool.client as Redis).duplicate({ db: 3 }))
+    await ticks()
+    expect(warnings).toEqual([])
+    for (const duplicate of duplicates) duplicate.disconnect()
+    await pool.close()
+  })
+
   it('is no mistake in tests', async () => {
     vi.stubEnv('MILLPOND_PROFILE', 'test')
     const pools = [1, 2, 3].map(() => poolFor('thing://f'))
@@ -87,6 +162,17 @@ describe('a pool without any deadline', () => {
     expect(warnings.map(({ code }) => code)).toEqual(['MILLPOND_NO_DEADLINE'])
     expect(warnings[0]?.message).toContain('set `acquireTimeoutMillis` and `createTimeoutMillis`')
     await Promise.all(pools.map((pool) => pool.close()))
+  })
+
+  it('is seen of a MongoClient, whose callers wait for ever unless it is told', async () => {
+    const of = (name: string, options: object): { close(): Promise<unknown> } =>
+      observeMongo(new MongoClient('mongodb://nobody.invalid', options), { name, slowMillis: Infinity })
+    const views = [of('open', {}), of('bounded', mongoOptions({})), of('short', { socketTimeoutMS: 5_000 })]
+    await ticks()
+    expect(warnings.filter(({ code }) => code === 'MILLPOND_NO_DEADLINE').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^pool "open": .*set `waitQueueTimeoutMS` \(`mongoOptions` does\) or `timeoutMS`/),
+    ])
+    await Promise.all(views.map((view) => view.close()))
   })
 
   it('is none where one of them is bounded', async () => {
@@ -132,7 +218,7 @@ describe('process.exit', () => {
     expect(code).toBe(3)
   })
 
-  it.each(['released', 'closed', 'by itself'])('is quiet where the lease is %s', async (how) => {
+  it.each(['released', 'closed', 'by itself', 'listening'])('is quiet where the lease is %s', async (how) => {
     const { stdout, stderr } = await run(how)
     expect([stdout, stderr]).toEqual(['', ''])
   })
