@@ -171,7 +171,14 @@ export class Gatherer {
       const value = parts[field]
       if (value !== undefined && appliesTo(field, this.#kind)) this.#candidates.add(field, value, source)
     }
-    for (const [name, text] of new URLSearchParams(parts.query ?? '')) {
+    const query = new URLSearchParams(parts.query ?? '')
+    for (const name of new Set(query.keys())) {
+      // Only MongoDB's driver has parameters that are lists: tags of servers.
+      const isList = this.#kind === 'mongodb' && optionOfQuery(this.#kind, name) === undefined
+      if (!isList && new Set(query.getAll(name)).size > 1)
+        this.#complain(key, `\`${name}\` stands several times in the URL of \`${key}\`, with different values`, source)
+    }
+    for (const [name, text] of query) {
       const option = optionOfQuery(this.#kind, name)
       if (option !== undefined) this.#take(option, valueOfQuery(option, text, `${name} of ${key}`), source, key)
     }

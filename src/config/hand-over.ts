@@ -46,7 +46,7 @@ function address(kind: Kind, settings: Settings, driver: Readonly<Record<string,
   const takesFields = kind === 'postgres' || kind === 'mysql'
   // What a password function of pg answers is overwritten by a URL, also by one without a password.
   if (takesFields && (parts === undefined || (kind === 'postgres' && typeof driver['password'] === 'function')))
-    return { ...foreignQuery(kind, parts?.query), ...fieldsOf(settings), ...sslOf(settings) }
+    return { ...Object.fromEntries(foreignQuery(kind, parts?.query)), ...fieldsOf(settings), ...sslOf(settings) }
   if (parts === undefined && !FIELDS.some((field) => isSet(settings.get(field)))) return {}
   return { [key]: formatConnectionUrl(merged(kind, parts, settings)) }
 }
@@ -86,11 +86,9 @@ function merged(kind: Kind, parts: ConnectionUrl | undefined, settings: Settings
   }
 }
 
-/** What the query says to the driver alone; the rest is among the options. */
-function foreignQuery(kind: Kind, query: string | undefined): Record<string, string> {
-  return Object.fromEntries(
-    [...new URLSearchParams(query ?? '')].filter(([name]) => optionOfQuery(kind, name) === undefined),
-  )
+/** What the query says to the driver alone, in its order; the rest is among the options. MongoDB's may say one thing several times. */
+function foreignQuery(kind: Kind, query: string | undefined): [name: string, value: string][] {
+  return [...new URLSearchParams(query ?? '')].filter(([name]) => optionOfQuery(kind, name) === undefined)
 }
 
 /** The options as they are, but not as they are shown: spreading and driving see the secrets, printing does not. */

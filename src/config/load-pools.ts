@@ -70,7 +70,14 @@ export class LoadedPools<M extends Makers = Makers, C = unknown> implements Asyn
     this.registry = given.registry ?? new PoolRegistry()
     this.#configs = resolveAll(given)
     this.#made = makeAll(given.make, this.#configs)
-    for (const [name, pool] of this.#made) this.registry.register(pool, { required: this.#configs.get(name)?.required })
+    try {
+      for (const [name, pool] of this.#made)
+        this.registry.register(pool, { required: this.#configs.get(name)?.required })
+    } catch (error) {
+      // One name was taken: nobody else will ever hear of the others.
+      closeAll(this.#made.values())
+      throw error
+    }
     this.pools = Object.fromEntries(this.#made) as never // by the names of the code, of the kinds it says
     for (const { notices } of this.#configs.values()) notices.forEach((notice) => this.#tell(notice))
     const { file, watch } = this.#given
@@ -217,8 +224,12 @@ function makeAll(make: Makers, configs: ReadonlyMap<string, PoolConfig>): Map<st
       pools.set(name, maker(config.options, config))
     }
   } catch (error) {
-    for (const pool of pools.values()) void pool.close()
+    closeAll(pools.values())
     throw error
   }
   return pools
+}
+
+function closeAll(pools: Iterable<ManagedPool>): void {
+  for (const pool of pools) void pool.close()
 }

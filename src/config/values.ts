@@ -1,4 +1,4 @@
-import { complaintAbout } from '../core/option-check.ts'
+import { complaintAbout, describeRule } from '../core/option-check.ts'
 import { parseConnectionUrl } from './connection-url.ts'
 import { isUnlimited, parseDuration } from './duration.ts'
 import { rowOf, type OptionName } from './option-table.ts'
@@ -64,10 +64,22 @@ export function checked(option: OptionName, value: unknown, name: string): Parse
   const row = rowOf(option)
   if (row.words?.includes(value as string)) return { value: value as Value }
   const complaint = complaintAbout(name, value, row.rule)
-  if (complaint !== undefined) return { complaint }
+  if (complaint !== undefined) {
+    // Of a secret only its type is told: a password that is all digits is one all the same.
+    return {
+      complaint: row.secret ? `Expected \`${name}\` to be ${describeRule(row.rule)}, got ${typeOf(value)}` : complaint,
+    }
+  }
   if (row.most !== undefined && (value as number) > row.most)
     return { complaint: `Expected \`${name}\` to be at most ${row.most}, got ${value as number}` }
   return { value: value as Value }
+}
+
+function typeOf(value: unknown): string {
+  if (value === '') return 'an empty one'
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
 }
 
 /** What a variable or a file may say, for people. */

@@ -4,6 +4,7 @@ import { OptionError } from '../../core/errors.ts'
 import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../../core/managed-pool.ts'
+import { checkSizes } from '../../core/options.ts'
 import type { Pool, ReadyOptions } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { PoolGroup } from '../../registry/pool-group.ts'
@@ -35,7 +36,8 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
    */
   readonly dispatcher: InstanceType<U['Dispatcher']>
   readonly #undici: U
-  readonly #options: ResolvedHttpOptions
+  /** Replaced as a whole when the pool is resized: origins to come are made by it. */
+  #options: ResolvedHttpOptions
   readonly #group: PoolGroup<string, Site>
   readonly #unread: UnreadBodies
   readonly #host: DispatcherHost
@@ -58,7 +60,7 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
         idlePoolMillis: options.idleOriginMillis,
         clock: options.engine.clock,
       },
-      (origin) => new Site(undici, origin, options, this.#speaksHttp2(origin)),
+      (origin) => new Site(undici, origin, this.#options, this.#speaksHttp2(origin)),
     )
     const group = this.#group
     this.#host = {
@@ -164,6 +166,27 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
   connections(origin = this.#options.origin): Pool<HttpConnection> {
     if (origin === undefined) throw new OptionError(this.name, 'origin', 'Expected the origin whose pool is meant')
     return this.#group.get(new URL(origin).origin).core
+  }
+
+  /**
+   * Changes the sizes of every origin's pool while it runs, present and to come.
+   * @throws {OptionError} on sizes that do not fit, also into `maxTotal`; nothing is changed then
+   */
+  resize({ min, max }: { min?: number; max?: number }): void {
+    const { engine, maxTotal } = this.#options
+    const sizes = { min: min ?? engine.min ?? 0, max: max ?? engine.max ?? 50 }
+    checkSizes(this.name, { ...sizes, minIdle: engine.minIdle ?? 0 })
+    const origins = Math.max(1, this.#group.size)
+    if (sizes.max * origins > maxTotal) {
+      const most = Math.floor(maxTotal / origins)
+      throw new OptionError(
+        this.name,
+        'max',
+        `Expected \`max\` to be at most ${most}, as ${origins} origins share \`maxTotal\` (${maxTotal}), got ${sizes.max}`,
+      )
+    }
+    this.#options = { ...this.#options, engine: { ...engine, ...sizes } }
+    for (const [, { core }] of this.#group.parts()) core.resize(sizes)
   }
 
   /** Opens `min` connections, at least one, to an origin; rejects with `ERR_POOL_CREATE`. */

@@ -2,10 +2,16 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import * as grpc from '@grpc/grpc-js'
 import { Redis } from 'ioredis'
+import { MongoClient } from 'mongodb'
+import * as undici from 'undici'
 import { parse as parseYaml } from 'yaml'
 import { Pool, PoolError, PoolRegistry, type PoolOptions } from 'millpond'
 import { loadPools, type AdapterOptions, type ConfigNotice, type Kind } from 'millpond/config'
+import { grpcPool } from 'millpond/grpc'
+import { httpPool, type HttpPool } from 'millpond/http'
+import { mongoOptions, observeMongo } from 'millpond/mongodb'
 import { redisPool } from 'millpond/redis'
 import { FakeFactory } from 'millpond/testing'
 import { waitFor } from '@millpond/rig'
@@ -101,6 +107,25 @@ describe('loadPools', () => {
     const code = { a: { kind: 'redis', url: 'redis://h' }, b: { kind: 'postgres', url: 'postgres://h/d' } } as const
     expect(() => loadPools({ make, env: {}, code })).toThrow('no driver')
     await waitFor(() => pools[0]?.state === 'closed', { what: 'the first pool to be closed' })
+  })
+
+  it('closes what it made when a name is taken in the registry', async () => {
+    const pools: Pool<unknown>[] = []
+    const { redis } = makerOf()
+    const make = {
+      redis: (options: AdapterOptions<'redis'>) => {
+        const pool = redis(options)
+        pools.push(pool)
+        return pool
+      },
+    }
+    const registry = new PoolRegistry()
+    const taken = registry.register(new Pool(new FakeFactory(), { name: 'b' }))
+    const code = { a: { kind: 'redis', url: 'redis://h' }, b: { kind: 'redis', url: 'redis://h' } } as const
+    expect(() => loadPools({ make, env: {}, code, registry })).toThrow('Another pool is registered as "b"')
+    await waitFor(() => pools.every(({ state }) => state === 'closed'), { what: 'both pools to be closed' })
+    expect([pools.length, taken.state, [...registry]]).toEqual([2, 'open', [taken]])
+    await registry.close()
   })
 
   it('reads YAML with the parser that is handed in, and says so where none is', async () => {
@@ -214,6 +239,57 @@ describe('reload', () => {
     env['REDIS_POOL_MAX'] = '9'
     expect(loaded.reload().resized).toEqual([{ pool: 'redis', min: 2, max: 9 }])
     expect(loaded.get('redis').lanes.exclusive.stats().max).toBe(9)
+  })
+
+  it('resizes what pools HTTP and gRPC, origins to come included', async () => {
+    const env: Env = { API_BASE_URL: 'http://nobody.invalid', API_POOL_MAX: '6', GRPC_TARGET: 'nobody.invalid:1' }
+    const make = {
+      http: (options: AdapterOptions<'http'>) => httpPool(undici, options),
+      grpc: ({ target, ...options }: AdapterOptions<'grpc'>) =>
+        grpcPool(grpc.Client, target, grpc.credentials.createInsecure(), options),
+    }
+    await using loaded = loadPools({ make, env })
+    const api = loaded.get('http') as HttpPool
+    const other = api.connections('http://other.invalid')
+    env['API_POOL_MAX'] = '9'
+    env['GRPC_POOL_MAX'] = '4'
+    const { resized, unchanged, notices } = loaded.reload()
+    expect(resized).toEqual([
+      { pool: 'http', min: 2, max: 9 },
+      { pool: 'grpc', min: 2, max: 4 },
+    ])
+    expect([unchanged, notices]).toEqual([[], []])
+    expect([other, api.connections(), api.connections('http://new.invalid')].map((pool) => pool.stats().max)).toEqual([
+      9, 9, 9,
+    ])
+    expect(loaded.get('grpc').stats().max).toBe(4)
+  })
+
+  it('says which pools stay as they are, and why', async () => {
+    const env: Env = { MONGODB_URI: 'mongodb://nobody.invalid', MONGODB_POOL_MAX: '6', API_BASE_URL: 'http://nobody.invalid' } // prettier-ignore
+    const make = {
+      mongodb: ({ uri, name, ...options }: AdapterOptions<'mongodb'>) =>
+        observeMongo(new MongoClient(uri, mongoOptions(options)), { name, slowMillis: Infinity }),
+      http: (options: AdapterOptions<'http'>) => httpPool(undici, { ...options, maxTotal: 10 }),
+    }
+    const notices: ConfigNotice[] = []
+    await using loaded = loadPools({ make, env, onNotice: (notice) => notices.push(notice) })
+    env['MONGODB_POOL_MAX'] = '9'
+    env['API_POOL_MAX'] = '11'
+    const { resized, unchanged } = loaded.reload()
+    expect(resized).toEqual([])
+    expect(unchanged).toEqual([
+      {
+        pool: 'mongodb',
+        reason: 'MongoDB’s driver takes the sizes of its pools when the client is made, and has no way to change them',
+      },
+      { pool: 'http', reason: expect.stringContaining('share `maxTotal` (10), got 11') as string },
+    ])
+    expect(notices.map(({ pool, option, message }) => [pool, option, message])).toEqual([
+      ['mongodb', 'max', `\`max\` changed from 6 to 9; it holds from the next start on: ${unchanged[0]?.reason ?? ''}`],
+      ['http', 'max', `\`max\` changed from 10 to 11; it holds from the next start on: ${unchanged[1]?.reason ?? ''}`],
+    ])
+    expect((loaded.get('http') as HttpPool).connections().stats().max).toBe(10)
   })
 
   it('changes nothing when the new configuration is wrong', () => {

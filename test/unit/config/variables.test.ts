@@ -159,6 +159,43 @@ describe('a wrong value', () => {
     expect(() => poolConfig({ name: 'orders', env: {}, file: { name: 'f.json', settings } })).toThrow(message)
   })
 
+  it('does not choose among values of a URL that says one thing twice', () => {
+    const complaint = (url: string): unknown => {
+      try {
+        return poolConfig({ name: 'mysql', env: { DATABASE_URL: url } }).options
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+    expect(complaint('mysql://h/d?ssl=a&charset=x&ssl=b')).toContain(
+      '`ssl` stands several times in the URL of `DATABASE_URL`, with different values',
+    )
+    expect(complaint('mysql://h/d?connectionLimit=5&connectionLimit=6')).toContain('`connectionLimit` stands several')
+    expect(complaint('mysql://h/d?ssl=a&ssl=a')).toMatchObject({ uri: 'mysql://h/d?ssl=a&ssl=a' })
+    // A list of MongoDB's is one.
+    const uri = 'mongodb://a/d?readPreferenceTags=dc%3Any&readPreferenceTags='
+    expect(options('mongodb', { MONGODB_URI: uri })).toMatchObject({ uri })
+    expect(() => options('mongodb', { MONGODB_URI: 'mongodb://a/?maxPoolSize=3&maxPoolSize=4' })).toThrow(
+      '`maxPoolSize`',
+    )
+  })
+
+  it.each<[unknown, string]>([
+    [8675309, 'got a number'],
+    [true, 'got a boolean'],
+    [['hush8675309'], 'got an array'],
+    ['', 'got an empty one'],
+  ])('of a secret that is no text only the type is told: %j', (password, message) => {
+    let text = ''
+    try {
+      poolConfig({ name: 'postgres', env: {}, code: { kind: 'postgres', host: 'h', password: password as string } })
+    } catch (error) {
+      text = inspect(error)
+    }
+    expect(text).toContain(`Expected \`password\` to be a string that is not empty, ${message}`)
+    expect(text).not.toContain('8675309')
+  })
+
   it.each([
     'postgres://u:hush/hush@h/d',
     'postgres://u:hu#sh@h/d',
