@@ -170,6 +170,21 @@ src/mysql.js
     expect(findings[0]?.message).toContain('idleTimeout')
   })
 
+  it('goes by the versions that are installed', async () => {
+    const source = `import { MongoClient } from 'mongodb'\nexport const client = new MongoClient(process.env.URI, { useNewUrlParser: true, waitQueueTimeoutMS: 5000 })\n`
+    const messages = async (version: string): Promise<string[]> => {
+      const root = project({
+        'package.json': '{"dependencies":{"mongodb":"*"}}',
+        'node_modules/mongodb/package.json': JSON.stringify({ name: 'mongodb', version }),
+        'db.js': source,
+      })
+      return (await report(root)).findings.filter(({ id }) => id === 'no-ignored-options').map(({ message }) => message)
+    }
+    expect((await messages('7.9.0'))[0]).toContain('refuses `useNewUrlParser`')
+    expect((await messages('6.12.0'))[0]).toContain('ignores `useNewUrlParser`')
+    expect(await messages('3.7.4')).toEqual([])
+  })
+
   it('knows two copies of a driver', async () => {
     const version = (text: string): string => JSON.stringify({ name: 'mongodb', version: text })
     const root = project({

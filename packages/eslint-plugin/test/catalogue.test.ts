@@ -1,31 +1,54 @@
-// Each entry of the catalogue, tried on the driver itself: a release that changes its mind fails here.
+// Each entry of the catalogue, tried on the driver itself, in the latest version and the lowest that is supported: a release
+// that changes its mind fails here.
 import http from 'node:http'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createRequire } from 'node:module'
 import * as grpc from '@grpc/grpc-js'
 import { Redis } from 'ioredis'
+import { Redis as RedisLow } from 'ioredis-low'
 import knex from 'knex'
 import { MongoClient } from 'mongodb'
+import { MongoClient as MongoClientLow } from 'mongodb-low'
 import mongoose from 'mongoose'
 import mysql from 'mysql2'
+import mysqlLow from 'mysql2-low'
 import pg from 'pg'
 import { createClient } from 'redis'
+import { createClient as createClientLow } from 'redis-low'
 import { Sequelize } from 'sequelize'
 import { Pool as TarnPool } from 'tarn'
 import * as undici from 'undici'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { OPTION_FAULTS, type Fault } from '../src/data/catalogue.ts'
+import { faultOf, OPTION_FAULTS, type Fault, type OptionFault } from '../src/data/catalogue.ts'
+import { isWithin } from '../src/data/versions.ts'
 
-const of = (driver: string, fault: Fault): string[] =>
-  OPTION_FAULTS.filter((each) => each.driver === driver && each.fault === fault && each.value === undefined).map(
-    ({ option }) => option,
-  )
+const require = createRequire(import.meta.url)
+const versionOf = (name: string): string => (require(`${name}/package.json`) as { version: string }).version
+// These two come without types of their own, or with types that are no module under another name.
+const mongooseLow = require('mongoose-low') as typeof mongoose
+const pgLow = require('pg-lowest') as typeof pg
+
+const entriesOf = (driver: string, fault: Fault): OptionFault[] =>
+  OPTION_FAULTS.filter((each) => each.driver === driver && each.fault === fault && each.value === undefined)
+const nameOf = ({ driver, option, versions = 'all' }: OptionFault): string => `${driver} ${option} ${versions}`
 const tried = new Set<string>()
-/** The options of one kind, and a note that they have been tried. */
-function trying(driver: string, fault: Fault, without: readonly string[] = []): string[] {
-  const options = of(driver, fault).filter((option) => !without.includes(option))
-  for (const option of options) tried.add(`${driver} ${option}`)
-  return options
+/** The options of one kind in a version, and a note that they have been tried. */
+function trying(driver: string, fault: Fault, version?: string): string[] {
+  const entries = entriesOf(driver, fault).filter(
+    ({ versions }) => version === undefined || versions === undefined || isWithin(version, versions),
+  )
+  for (const entry of entries) tried.add(nameOf(entry))
+  return entries.map(({ option }) => option)
 }
+/** The options of one kind that a version is not at fault with. */
+const innocent = (driver: string, fault: Fault, version: string): string[] =>
+  entriesOf(driver, fault)
+    .filter(({ versions }) => versions !== undefined && !isWithin(version, versions))
+    .map(({ option }) => option)
+
+/** The same option with each copy of a driver. */
+const withEach = <C>(copies: readonly C[], options: readonly string[]): [option: string, copy: C][] =>
+  copies.flatMap((copy) => options.map((option): [string, C] => [option, copy]))
 
 const delay = (millis: number): Promise<'nothing yet'> => new Promise((resolve) => setTimeout(() => { resolve('nothing yet') }, millis)) // prettier-ignore
 
@@ -75,25 +98,27 @@ describe('pg', () => {
     },
   )
 
-  it.each(trying('pg', 'ignored').filter((option) => !DEADLINES.includes(option)))(
-    'makes the pool that it makes without %s',
-    (option) => {
-      const effective = (options: object): unknown[] => {
-        const { options: taken } = new pg.Pool(options) as unknown as { options: Record<string, unknown> }
-        return [
-          'max',
-          'min',
-          'idleTimeoutMillis',
-          'maxUses',
-          'maxLifetimeSeconds',
-          'connectionTimeoutMillis',
-          'allowExitOnIdle',
-        ].map((name) => taken[name])
-      }
-      const value = option === 'pool' ? { max: 3 } : 3
-      expect(effective({ [option]: value })).toEqual(effective({}))
-    },
-  )
+  it.each(
+    withEach(
+      [pg, pgLow],
+      trying('pg', 'ignored').filter((option) => !DEADLINES.includes(option)),
+    ),
+  )('makes the pool that it makes without %s', (option, { Pool }) => {
+    const effective = (options: object): unknown[] => {
+      const { options: taken } = new Pool(options) as unknown as { options: Record<string, unknown> }
+      return [
+        'max',
+        'min',
+        'idleTimeoutMillis',
+        'maxUses',
+        'maxLifetimeSeconds',
+        'connectionTimeoutMillis',
+        'allowExitOnIdle',
+      ].map((name) => taken[name])
+    }
+    const value = option === 'pool' ? { max: 3 } : 3
+    expect(effective({ [option]: value })).toEqual(effective({}))
+  })
 
   it('takes max: 0 for 10, and idleTimeoutMillis: 0 for never', async () => {
     expect((new pg.Pool({ max: 0 }) as unknown as { options: { max: number } }).options.max).toBe(10)
@@ -115,14 +140,14 @@ describe('pg', () => {
       return pool.idleCount
     }
     expect([await idleAfter(0), await idleAfter(1)]).toEqual([1, 0])
-    tried.add('pg max').add('pg idleTimeoutMillis')
+    tried.add('pg max all').add('pg idleTimeoutMillis all')
   })
 })
 
 describe('mysql2', () => {
-  it.each(trying('mysql2', 'warned'))('warns of %s', (option) => {
+  it.each(withEach([mysql, mysqlLow], trying('mysql2', 'warned')))('warns of %s', (option, { createPool }) => {
     const said = vi.spyOn(console, 'error').mockImplementation(() => undefined)
-    mysql.createPool({ [option]: 3 } as mysql.PoolOptions)
+    ;(createPool as (options: mysql.PoolOptions) => unknown)({ [option]: 3 } as mysql.PoolOptions)
     expect(said.mock.calls.flat().join(' ')).toContain(
       `Ignoring invalid configuration option passed to Connection: ${option}.`,
     )
@@ -131,8 +156,28 @@ describe('mysql2', () => {
 })
 
 describe('mongodb', () => {
-  it.each(trying('mongodb', 'refused'))('refuses %s', (option) => {
-    expect(() => new MongoClient('mongodb://127.0.0.1', { [option]: 5 })).toThrow(/not supported/)
+  describe.each([
+    { Client: MongoClient, version: versionOf('mongodb') },
+    { Client: MongoClientLow as unknown as typeof MongoClient, version: versionOf('mongodb-low') },
+  ])('$version', ({ Client, version }) => {
+    const make = (option: string): MongoClient =>
+      new Client('mongodb://127.0.0.1', { [option]: option.startsWith('use') ? true : 5 })
+
+    it.each(trying('mongodb', 'refused', version))('refuses %s', (option) => {
+      expect(() => make(option)).toThrow(/not supported/)
+    })
+
+    // The lowest version has no effect of what the latest refuses.
+    const silent = trying('mongodb', 'ignored', version).filter((option) => option !== 'timeoutMS')
+    it.each([...new Set([...innocent('mongodb', 'refused', version), ...silent])])(
+      'takes %s, to no effect',
+      (option) => {
+        const said = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+        make(option)
+        expect(said.mock.calls.flat().join(' ')).toContain(`${option} has no effect since Node.js Driver version 4.0.0`)
+        said.mockRestore()
+      },
+    )
   })
 
   it('does not apply timeoutMS', async () => {
@@ -141,30 +186,57 @@ describe('mongodb', () => {
     expect(await Promise.race([client.connect().then(() => '', () => 'gave up'), delay(400)])).toBe('nothing yet') // prettier-ignore
     await client.close()
     vi.restoreAllMocks()
-    tried.add('mongodb timeoutMS')
+    tried.add('mongodb timeoutMS all')
   })
 
-  it.each(trying('mongoose', 'refused'))('refuses %s of Mongoose', async (option) => {
-    const connection = mongoose.createConnection('mongodb://127.0.0.1:1', {
-      [option]: 5,
-      serverSelectionTimeoutMS: 100,
+  describe.each([
+    { copy: mongoose, version: versionOf('mongoose') },
+    { copy: mongooseLow, version: versionOf('mongoose-low') },
+  ])('Mongoose $version', ({ copy, version }) => {
+    const attempt = async (option: string): Promise<string> => {
+      const said = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+      const connection = copy.createConnection('mongodb://127.0.0.1:1', {
+        [option]: option === 'useNewUrlParser' || option === 'useUnifiedTopology' ? true : 5,
+        serverSelectionTimeoutMS: 100,
+      })
+      const message = await connection.asPromise().then(() => 'connected', (error: Error) => error.message) // prettier-ignore
+      await connection.destroy()
+      const warned = said.mock.calls.flat().join(' ')
+      said.mockRestore()
+      return `${message} ${warned}`
+    }
+
+    it.each(trying('mongoose', 'refused', version))('refuses %s', async (option) => {
+      expect(await attempt(option)).toContain('not supported')
     })
-    await expect(connection.asPromise()).rejects.toThrow(/not supported/)
-    await connection.destroy()
+
+    const silent = trying('mongoose', 'ignored', version)
+    it.each([...new Set([...innocent('mongoose', 'refused', version), ...silent])])(
+      'takes %s, to no effect',
+      async (option) => {
+        const outcome = await attempt(option)
+        expect(outcome).toContain('ECONNREFUSED')
+        expect(outcome).toContain(`${option} has no effect`)
+      },
+    )
   })
 })
 
 describe('ioredis', () => {
-  it.each(trying('ioredis', 'ignored'))('makes the client that it makes without %s', (option) => {
-    const effective = (options: object): unknown => {
-      const redis = new Redis({ lazyConnect: true, ...options })
-      const { host, port: at, connectTimeout, retryStrategy } = redis.options
-      redis.disconnect()
-      return { host, at, connectTimeout, retryStrategy: String(retryStrategy) }
-    }
-    const value = option === 'socket' ? { host: 'elsewhere' } : option === 'url' ? 'redis://elsewhere' : 3
-    expect(effective({ [option]: value })).toEqual(effective({}))
-  })
+  const copies = [Redis, RedisLow as unknown as typeof Redis]
+  it.each(withEach(copies, trying('ioredis', 'ignored')))(
+    'makes the client that it makes without %s',
+    (option, Copy) => {
+      const effective = (options: object): unknown => {
+        const redis = new Copy({ lazyConnect: true, ...options })
+        const { host, port: at, connectTimeout, retryStrategy } = redis.options
+        redis.disconnect()
+        return { host, at, connectTimeout, retryStrategy: String(retryStrategy) }
+      }
+      const value = option === 'socket' ? { host: 'elsewhere' } : option === 'url' ? 'redis://elsewhere' : 3
+      expect(effective({ [option]: value })).toEqual(effective({}))
+    },
+  )
 
   it('opens one connection, whatever size it is given', async () => {
     const before = sockets.size
@@ -181,14 +253,18 @@ describe('ioredis', () => {
 })
 
 describe('node-redis', () => {
-  it.each(trying('redis', 'ignored'))('connects to where it connects without %s', (option) => {
-    const effective = (options: object): unknown => {
-      const { socket } = createClient(options).options as { socket?: object }
-      return socket
-    }
-    expect(effective({ [option]: option === 'host' ? 'elsewhere' : 3 })).toEqual(effective({}))
-    expect(effective({ socket: { host: 'elsewhere' } })).toMatchObject({ host: 'elsewhere' })
-  })
+  const copies = [createClient, createClientLow as unknown as typeof createClient]
+  it.each(withEach(copies, trying('redis', 'ignored')))(
+    'connects to where it connects without %s',
+    (option, create) => {
+      const effective = (options: object): unknown => {
+        const { socket } = (create(options).options ?? {}) as { socket?: object }
+        return socket
+      }
+      expect(effective({ [option]: option === 'host' ? 'elsewhere' : 3 })).toEqual(effective({}))
+      expect(effective({ socket: { host: 'elsewhere' } })).toMatchObject({ host: 'elsewhere' })
+    },
+  )
 })
 
 describe('undici', () => {
@@ -266,8 +342,9 @@ describe('http.Agent', () => {
 })
 
 describe('grpc-js', () => {
-  it.each(trying('grpc', 'ignored'))('has never heard of %s', async (option) => {
-    const { recognizedOptions } = (await import('@grpc/grpc-js/build/src/channel-options.js')) as {
+  const copies = ['@grpc/grpc-js', 'grpc-js-low']
+  it.each(withEach(copies, trying('grpc', 'ignored')))('has never heard of %s', async (option, copy) => {
+    const { recognizedOptions } = (await import(`${copy}/build/src/channel-options.js`)) as {
       recognizedOptions: Record<string, true>
     }
     expect(recognizedOptions).toHaveProperty(['grpc.keepalive_time_ms'])
@@ -288,7 +365,7 @@ describe('grpc-js', () => {
       'utf8',
     )
     expect(source).toMatch(/options\['grpc\.keepalive_permit_without_calls'\] === 1/)
-    tried.add('grpc grpc.keepalive_permit_without_calls')
+    tried.add('grpc grpc.keepalive_permit_without_calls all')
   })
 })
 
@@ -333,9 +410,25 @@ describe('what is built on drivers', () => {
 
 describe('the catalogue', () => {
   it('has no entry that was not tried', () => {
-    expect(
-      OPTION_FAULTS.map(({ driver, option }) => `${driver} ${option}`).filter((entry) => !tried.has(entry)),
-    ).toEqual([])
+    expect(OPTION_FAULTS.map(nameOf).filter((entry) => !tried.has(entry))).toEqual([])
+  })
+
+  it('knows the version that is installed, and takes the latest where it is not told', () => {
+    const of = (option: string, version?: string): Fault | undefined =>
+      faultOf('mongodb', [], option, undefined, version)?.fault
+    expect(of('useNewUrlParser')).toBe('refused')
+    expect(of('useNewUrlParser', '7.0.0')).toBe('refused')
+    expect(of('useNewUrlParser', '6.12.0')).toBe('ignored')
+    expect(of('useNewUrlParser', '3.7.4')).toBeUndefined()
+    expect(of('poolSize', '3.7.4')).toBeUndefined()
+    expect(of('poolSize', '4.0.0-beta.1')).toBe('refused')
+  })
+
+  it('has ranges that can be read', () => {
+    expect([isWithin('6.12.3', '>=6.12.0 <7.0.0'), isWithin('7.0.0', '<7.0.0'), isWithin('10.0.0', '>=9.1.0')]).toEqual(
+      [true, false, true],
+    )
+    expect(() => isWithin('1.0.0', '^1.0.0')).toThrow('got ^1.0.0')
   })
 
   it('recommends only options that it does not warn of', () => {

@@ -4,7 +4,7 @@ import { targetOf, targetsIn, type Target } from '../servers/target.ts'
 import { examineConfigs } from './config-files.ts'
 import { examineEnvironment, surroundingsOf } from './environment.ts'
 import { sortFindings, type Finding } from './finding.ts'
-import { examinePackages } from './packages.ts'
+import { driverVersions, examinePackages } from './packages.ts'
 import { readProject } from './project.ts'
 import { examineServers, type PoolInFile } from './servers.ts'
 import { examineSource } from './source.ts'
@@ -52,9 +52,10 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   const findings: Finding[] = []
   const pools: PoolInFile[] = []
   const fixed: string[] = []
+  const versions = driverVersions(root)
   for (const [index, file] of project.sources.entries()) {
     if (index % 20 === 0) progress(`reading ${index} of ${project.sources.length} files`)
-    const report = examineSource(file, project.read(file), fix)
+    const report = examineSource(file, project.read(file), { fix, versions })
     findings.push(...report.findings)
     pools.push(...report.pools.map((pool) => ({ ...pool, file })))
     if (report.fixed !== undefined) {

@@ -1,7 +1,21 @@
+import { OPTION_FAULTS } from 'eslint-plugin-millpond/catalogue'
 import type { Finding } from './finding.ts'
 import { installedVersion, type Project } from './project.ts'
 
 const major = (version: string | undefined): number => Number(/^\d+/.exec(version ?? '')?.[0] ?? Number.NaN)
+
+/** What the packages of drivers are called, where not as the catalogue calls them. */
+const PACKAGES: Readonly<Record<string, string>> = { grpc: '@grpc/grpc-js' }
+
+/** The versions of the drivers that a project has installed, by the names of the catalogue. */
+export function driverVersions(root: string): Record<string, string> {
+  const versions: Record<string, string> = {}
+  for (const driver of new Set(OPTION_FAULTS.map((each) => each.driver))) {
+    const version = installedVersion(root, PACKAGES[driver] ?? driver)
+    if (version !== undefined) versions[driver] = version
+  }
+  return versions
+}
 
 /** What the packages of a project tell: drivers that nobody keeps, copies that do not know each other. */
 export function examinePackages(project: Project): Finding[] {

@@ -13,8 +13,19 @@ export interface SourceReport {
   readonly fixed: string | undefined
 }
 
+export interface SourceOptions {
+  /** Mend what is mechanical. @defaultValue false */
+  readonly fix?: boolean
+  /** The versions of drivers that are installed, by the driver. @defaultValue the latest */
+  readonly versions?: Readonly<Record<string, string>>
+}
+
 /** Runs the rules of the ESLint plugin on a text, without any configuration of the project's own. */
-export function examineSource(file: string, text: string, fix: boolean): SourceReport {
+export function examineSource(
+  file: string,
+  text: string,
+  { fix = false, versions = {} }: SourceOptions = {},
+): SourceReport {
   const linter = new Linter()
   const pools: PoolSite[] = []
   const collector: Rule.RuleModule = { create: (context) => poolsOf(context, (site) => void pools.push(site)) }
@@ -25,6 +36,7 @@ export function examineSource(file: string, text: string, fix: boolean): SourceR
       // ESLint leaves TypeScript alone unless a pattern asks for it by name.
       files: ['**/*.{js,cjs,mjs,jsx,ts,cts,mts,tsx}'],
       plugins: { doctor: { rules: { pools: collector } } },
+      settings: { millpond: { versions } },
       rules: { 'doctor/pools': 'warn' as const, ...STRICT },
       linterOptions: { reportUnusedDisableDirectives: 'off' as const },
       languageOptions: {

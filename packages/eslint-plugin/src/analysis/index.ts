@@ -7,6 +7,8 @@ import { resolve } from './variables.ts'
 /** A place where a program makes a pool, a client or a connection. */
 export interface PoolSite {
   readonly driver: string
+  /** The exported name that makes it, such as `Pool` or `pgPool`; empty for the module itself. */
+  readonly maker?: string
   readonly role: 'pool' | 'client' | 'connection'
   readonly line: number
   /** From 1. */
@@ -41,6 +43,7 @@ export function poolsOf(context: ESLintRule.RuleContext, visit: (site: PoolSite)
     const isDefault = absent || (object !== undefined && !given.has(key) && !hasSpread(object))
     visit({
       driver: maker.driver,
+      maker: maker.names[0] ?? '',
       role: maker.role,
       line: node.loc.start.line,
       column: node.loc.start.column + 1,

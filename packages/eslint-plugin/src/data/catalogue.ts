@@ -1,3 +1,5 @@
+import { isWithin } from './versions.ts'
+
 /** What is wrong with an option: the driver drops it, refuses it, takes it for something else, or is in danger by it. */
 export type Fault = 'ignored' | 'refused' | 'warned' | 'misread'
 
@@ -6,6 +8,8 @@ export interface OptionFault {
   readonly driver: string
   readonly option: string
   readonly fault: Fault
+  /** The versions of the driver of which this is true, such as `>=4.0.0 <7.0.0`; all, where it is left out. */
+  readonly versions?: string
   /** The literal value of which this is true; any, where it is left out. */
   readonly value?: string | number | boolean | null
   /** What really happens, as a sentence. */
@@ -66,24 +70,30 @@ export const OPTION_FAULTS: readonly OptionFault[] = [
     { option: 'reconnect', why: 'mysql2 opens a new connection when it needs one; it prints a warning and drops the option', mend: 'remove it' },
   ]),
   ...faults('mongodb', 'refused', [
-    { option: 'poolSize', why: 'removed in version 4 of the driver; it throws', instead: 'maxPoolSize' },
-    { option: 'useNewUrlParser', why: 'it has had no effect since version 4, and throws now', mend: 'remove it' },
-    { option: 'useUnifiedTopology', why: 'it has had no effect since version 4, and throws now', mend: 'remove it' },
-    { option: 'keepAlive', why: 'TCP keepalive is always on; the option throws', mend: 'remove it' },
-    { option: 'autoReconnect', why: 'the driver always reconnects; the option throws', mend: 'remove it' },
-    { option: 'connectionTimeoutMS', why: 'it has another name; this one throws', instead: 'connectTimeoutMS' },
-    { option: 'waitQueueMultiple', why: 'removed; it throws', mend: 'use `waitQueueTimeoutMS`' },
+    { option: 'poolSize', versions: '>=4.0.0', why: 'removed in version 4 of the driver; it throws', instead: 'maxPoolSize' },
+    { option: 'useNewUrlParser', versions: '>=7.0.0', why: 'it has had no effect since version 4, and throws since version 7', mend: 'remove it' },
+    { option: 'useUnifiedTopology', versions: '>=7.0.0', why: 'it has had no effect since version 4, and throws since version 7', mend: 'remove it' },
+    { option: 'keepAlive', versions: '>=6.0.0', why: 'TCP keepalive is always on; the option throws', mend: 'remove it' },
+    { option: 'autoReconnect', versions: '>=4.0.0', why: 'the driver always reconnects; the option throws', mend: 'remove it' },
+    { option: 'connectionTimeoutMS', versions: '>=4.0.0', why: 'it has another name; this one throws', instead: 'connectTimeoutMS' },
+    { option: 'waitQueueMultiple', versions: '>=4.0.0', why: 'removed; it throws', mend: 'use `waitQueueTimeoutMS`' },
   ]),
   ...faults('mongodb', 'ignored', [
     { option: 'timeoutMS', why: 'the driver prints a deprecation and does not apply it', mend: 'use `waitQueueTimeoutMS`, `serverSelectionTimeoutMS` and `maxTimeMS`' },
+    { option: 'useNewUrlParser', versions: '>=4.0.0 <7.0.0', why: 'it has had no effect since version 4, and throws from version 7 on', mend: 'remove it' },
+    { option: 'useUnifiedTopology', versions: '>=4.0.0 <7.0.0', why: 'it has had no effect since version 4, and throws from version 7 on', mend: 'remove it' },
   ]),
   ...faults('mongoose', 'refused', [
-    { option: 'poolSize', why: 'removed in version 6; `connect()` rejects', instead: 'maxPoolSize' },
-    { option: 'useNewUrlParser', why: 'it has no effect, and `connect()` rejects', mend: 'remove it' },
-    { option: 'useUnifiedTopology', why: 'it has no effect, and `connect()` rejects', mend: 'remove it' },
-    { option: 'useCreateIndex', why: 'removed in version 6; `connect()` rejects', mend: 'remove it' },
-    { option: 'useFindAndModify', why: 'removed in version 6; `connect()` rejects', mend: 'remove it' },
-    { option: 'bufferMaxEntries', why: 'removed in version 6; `connect()` rejects', mend: 'use `bufferCommands: false`' },
+    { option: 'poolSize', versions: '>=6.0.0', why: 'removed in version 6; `connect()` rejects', instead: 'maxPoolSize' },
+    { option: 'useNewUrlParser', versions: '>=9.0.0', why: 'it has no effect, and `connect()` rejects', mend: 'remove it' },
+    { option: 'useUnifiedTopology', versions: '>=9.0.0', why: 'it has no effect, and `connect()` rejects', mend: 'remove it' },
+    { option: 'useCreateIndex', versions: '>=6.0.0', why: 'removed in version 6; `connect()` rejects', mend: 'remove it' },
+    { option: 'useFindAndModify', versions: '>=6.0.0', why: 'removed in version 6; `connect()` rejects', mend: 'remove it' },
+    { option: 'bufferMaxEntries', versions: '>=6.0.0', why: 'removed in version 6; `connect()` rejects', mend: 'use `bufferCommands: false`' },
+  ]),
+  ...faults('mongoose', 'ignored', [
+    { option: 'useNewUrlParser', versions: '>=6.0.0 <9.0.0', why: 'it has no effect since version 6, and `connect()` rejects from version 9 on', mend: 'remove it' },
+    { option: 'useUnifiedTopology', versions: '>=6.0.0 <9.0.0', why: 'it has no effect since version 6, and `connect()` rejects from version 9 on', mend: 'remove it' },
   ]),
   ...faults('ioredis', 'ignored', [
     { option: 'poolSize', why: NO_POOL_IN_REDIS, mend: 'remove it; `redisPool` of Millpond has lanes' },
@@ -96,11 +106,11 @@ export const OPTION_FAULTS: readonly OptionFault[] = [
     { option: 'url', why: 'that is node-redis; ioredis takes the URL as its first argument, and connects to localhost without', mend: 'pass it as first argument' },
   ].map((each) => ({ ...each, makers: ['', 'Redis'] }))),
   ...faults('redis', 'ignored', [
-    { option: 'host', why: 'node-redis takes it inside `socket`; here it is dropped, and the client connects to localhost', mend: 'move it to `socket: { host }`' },
-    { option: 'port', why: 'node-redis takes it inside `socket`; here it is dropped, and the client connects to port 6379', mend: 'move it to `socket: { port }`' },
-    { option: 'retry_strategy', why: 'that is version 3; it is dropped', mend: 'use `socket: { reconnectStrategy }`' },
-    { option: 'connectTimeout', why: 'node-redis takes it inside `socket`; here it is dropped', mend: 'move it to `socket: { connectTimeout }`' },
-    { option: 'isolationPoolOptions', why: 'that is version 4; it is dropped', mend: 'use `createClientPool`' },
+    { option: 'host', versions: '>=4.0.0', why: 'node-redis takes it inside `socket`; here it is dropped, and the client connects to localhost', mend: 'move it to `socket: { host }`' },
+    { option: 'port', versions: '>=4.0.0', why: 'node-redis takes it inside `socket`; here it is dropped, and the client connects to port 6379', mend: 'move it to `socket: { port }`' },
+    { option: 'retry_strategy', versions: '>=4.0.0', why: 'that is version 3; it is dropped', mend: 'use `socket: { reconnectStrategy }`' },
+    { option: 'connectTimeout', versions: '>=4.0.0', why: 'node-redis takes it inside `socket`; here it is dropped', mend: 'move it to `socket: { connectTimeout }`' },
+    { option: 'isolationPoolOptions', versions: '>=5.0.0', why: 'that is version 4; it is dropped', mend: 'use `createClientPool`' },
   ].map((each) => ({ ...each, makers: ['createClient'] }))),
   ...faults('undici', 'refused', [
     { option: 'keepAlive', why: 'undici keeps connections alive always; it throws, at the first request at the latest', mend: 'use `keepAliveTimeout`' },
@@ -150,17 +160,26 @@ export const OPTION_FAULTS: readonly OptionFault[] = [
   ]),
 ] // prettier-ignore
 
-/** What is wrong with an option, as far as its value can be read. */
+/** A version later than all: what is true of it is true of the latest. */
+const LATEST = '99999.0.0'
+
+/**
+ * What is wrong with an option, as far as its value can be read.
+ *
+ * @param version - of the driver that is installed; the latest, where it is left out
+ */
 export function faultOf(
   driver: string,
   makers: readonly string[],
   option: string,
   value?: string | number | boolean | null,
+  version = LATEST,
 ): OptionFault | undefined {
   return OPTION_FAULTS.find(
     (each) =>
       each.driver === driver &&
       each.option === option &&
+      (each.versions === undefined || isWithin(version, each.versions)) &&
       (each.makers === undefined || each.makers.some((name) => makers.includes(name))) &&
       (each.value === undefined || each.value === value),
   )

@@ -21,16 +21,18 @@ export const noIgnoredOptions = defineRule({
   },
   create(context) {
     const { sourceCode } = context
+    const versions = versionsIn(context.settings)
     const check = (node: Node): void => {
       const creation = creationOf(node, sourceCode)
       if (creation === undefined) return
+      const { driver, names } = creation.maker
       const { object } = givenOptions(creation, sourceCode)
       if (object === undefined) return
       for (const property of object.properties) {
         if (property.type !== 'Property' || property.computed) continue
         const option = nameOf(property.key)
         if (option === undefined) continue
-        const fault = faultOf(creation.maker.driver, creation.maker.names, option, literalOf(property.value))
+        const fault = faultOf(driver, names, option, literalOf(property.value), versions[driver])
         if (fault !== undefined) report(property, object, fault)
       }
     }
@@ -63,6 +65,14 @@ export const noIgnoredOptions = defineRule({
     return { NewExpression: check, CallExpression: check }
   },
 })
+
+/** Which versions of drivers are installed, by the driver: `settings: { millpond: { versions: { mongodb: '6.12.0' } } }`. */
+function versionsIn(settings: Readonly<Record<string, unknown>>): Readonly<Record<string, string | undefined>> {
+  const { versions } = (settings['millpond'] ?? {}) as { readonly versions?: Readonly<Record<string, unknown>> }
+  return Object.fromEntries(
+    Object.entries(versions ?? {}).filter((each): each is [string, string] => typeof each[1] === 'string'),
+  )
+}
 
 function renameFix(property: TSESTree.Property, { instead = '', convert }: OptionFault): TSESLint.ReportFixFunction {
   const key = /^[A-Za-z_$][\w$]*$/.test(instead) ? instead : `'${instead}'`
