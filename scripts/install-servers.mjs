@@ -20,6 +20,7 @@ const SERVERS = [
   { what: 'Prometheus', program: 'promtool', packages: ['prometheus'], elsewhere: 'prometheus' },
   { what: 'nginx', program: 'nginx', packages: ['nginx-light'], elsewhere: 'nginx' },
   { what: 'HAProxy', program: 'haproxy', packages: ['haproxy'], elsewhere: 'haproxy' },
+  { what: 'PgBouncer', program: 'pgbouncer', packages: ['pgbouncer'], elsewhere: 'pgbouncer' },
   { what: 'Chromium', program: 'chromium', packages: ['chromium'], elsewhere: 'chromium' },
   { what: 'requests for Python', program: `${PYTHON}/requests`, packages: ['python3-requests'], elsewhere: 'requests' },
   { what: 'gRPC for Python', program: `${PYTHON}/grpc`, packages: ['python3-grpcio'], elsewhere: 'grpcio' },

@@ -12,6 +12,7 @@ export { startGrpc, GrpcServer, RIG_PROTO, type GrpcOptions, type GrpcView } fro
 export { startHttp, HttpServer, type HttpOptions, type HttpView } from './http.ts'
 export { startNginx, type NginxOptions } from './nginx.ts'
 export { startHaproxy, HaproxyServer, type HaproxyOptions } from './haproxy.ts'
+export { startPgBouncer, PgBouncerServer, type PgBouncerOptions } from './pgbouncer.ts'
 export { NativeServer } from './native-server.ts'
 export { startMariaDb, checkMariaDb, MariaDbServer, type MariaDbOptions } from './mariadb.ts'
 export { MariaDbView, type MariaDbThread } from './mariadb-view.ts'

@@ -19,12 +19,14 @@ export class NativeServer implements AsyncDisposable {
   readonly #folder: string
   readonly #program: string
   readonly #args: readonly string[]
+  readonly #asNobody: boolean
   #child: ChildProcess | undefined
   #log = ''
 
-  constructor(program: string, args: readonly string[], folder: string, port: number) {
+  constructor(program: string, args: readonly string[], folder: string, port: number, { asNobody = false } = {}) {
     this.#program = installed(program)
     this.#args = args
+    this.#asNobody = asNobody
     this.#folder = folder
     this.port = port
   }
@@ -46,7 +48,7 @@ export class NativeServer implements AsyncDisposable {
 
   async start(): Promise<void> {
     if (this.isRunning) return
-    const child = spawnServer(this.#program, this.#args, { cwd: this.#folder })
+    const child = spawnServer(this.#program, this.#args, { cwd: this.#folder, asNobody: this.#asNobody })
     this.#child = child
     for (const output of [child.stdout, child.stderr]) {
       output?.on('data', (chunk: Buffer) => (this.#log += chunk.toString()))

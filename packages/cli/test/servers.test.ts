@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   startFaultProxy,
-  startMariaDb,
+  startPgBouncer,
   startPostgres,
-  startRedis,
   tryStart,
   type FaultProxy,
   type PostgresServer,
@@ -41,6 +40,7 @@ interface Found {
   readonly id: string
   readonly severity: string
   readonly message: string
+  readonly mend?: string
 }
 
 async function doctor(url: string, ...args: string[]): Promise<{ code: number; findings: Found[] }> {
@@ -76,6 +76,18 @@ describe('millpond doctor --connect', () => {
     through.port = String(proxy.port)
     expect((await doctor(through.href)).findings.map(({ id }) => id)).toContain('pooler-in-front')
     expect((await doctor(server.connectionString)).findings.map(({ id }) => id)).not.toContain('pooler-in-front')
+  })
+
+  it('counts the pools of Millpond too', async () => {
+    writeFileSync(
+      join(root, 'millpond.js'),
+      `import pg from 'pg'\nimport { pgPool } from 'millpond/pg'\nexport const pool = pgPool(pg, { max: 50 })\n`,
+    )
+    const { findings } = await doctor(server.connectionString, '--instances', '1')
+    expect(findings.find(({ id }) => id === 'fleet-exceeds-server')?.message).toMatch(
+      /^1 × 110 = 110 connections .*db\.js:2 \(60\), millpond\.js:3 \(50\)/,
+    )
+    rmSync(join(root, 'millpond.js'))
   })
 
   it('says what it could not reach, without the secret, and exits with 3', async () => {
@@ -122,54 +134,44 @@ describe('millpond check', () => {
   })
 })
 
-const mariadb = await tryStart('MariaDB', () => startMariaDb())
-const redis = await tryStart('Redis', () => startRedis())
+const pgBouncer = await tryStart('PgBouncer', async () => {
+  const upstream = await startPostgres()
+  const { host, port, user, database } = upstream
+  const options = { upstream: { host, port, user, database }, poolSize: 5 }
+  const pooling = await startPgBouncer(options)
+  return { upstream, pooling, telling: await startPgBouncer({ ...options, poolMode: 'session', console: true }) }
+})
 afterAll(async () => {
-  await mariadb?.stop()
-  await redis?.stop()
+  await pgBouncer?.pooling.stop()
+  await pgBouncer?.telling.stop()
+  await pgBouncer?.upstream.stop()
 })
 
-/** Gives the project a driver of its own. */
-const link = (name: string): void => {
-  symlinkSync(new URL(`../../../node_modules/${name}`, import.meta.url).pathname, join(root, 'node_modules', name))
-}
-
-describe.skipIf(mariadb === undefined)('MariaDB', () => {
-  it('is asked with mysql2', async () => {
-    link('mysql2')
-    const { host, port, user, password, database } = mariadb?.config ?? {}
-    const url = `mysql://${user ?? ''}:${password ?? ''}@${host ?? ''}:${port ?? 0}/${database ?? ''}`
-    const { code, out } = await millpond(['check', '--root', root, '--json', url])
-    expect(JSON.parse(out)).toMatchObject([
-      { ok: true, kind: 'mysql', version: expect.stringContaining('MariaDB') as string },
-    ])
-    expect(code).toBe(0)
-  })
-})
-
-describe.skipIf(redis === undefined)('Redis', () => {
-  it('is asked with ioredis', async () => {
-    link('ioredis')
-    const { out } = await millpond(['check', '--root', root, '--json', `redis://127.0.0.1:${redis?.port ?? 0}`])
-    expect(JSON.parse(out)).toMatchObject([
-      { ok: true, kind: 'redis', tls: false, version: expect.stringContaining('Redis') as string },
-    ])
-  })
-})
-
-describe('millpond size', () => {
-  it('computes the guide’s example, with reasons', async () => {
-    const { code, out } = await millpond(['size', '--cores', '4', '--wait', '10ms', '--service', '10ms'])
-    expect(code).toBe(0)
-    expect(out).toContain('max 8')
-    expect(out).toContain('min 2')
+describe.skipIf(pgBouncer === undefined)('PgBouncer in front', () => {
+  it('is known by its words and by what it does, and does not have the server’s limit', async () => {
+    const { findings } = await doctor(pgBouncer?.pooling.connectionString ?? '', '--instances', '40')
+    const found = findings.find(({ id }) => id === 'pooler-in-front')
+    expect(found?.message).toMatch(
+      /^PgBouncer stands between .* Two connections of ours were served by one of the server’s/,
+    )
+    expect(findings.find(({ id }) => id === 'pooler-loses-statements')).toMatchObject({
+      severity: 'warning',
+      message: expect.stringContaining('SQLSTATE 26000') as string,
+    })
+    expect(findings.map(({ id }) => id)).not.toContain('fleet-exceeds-server')
   })
 
-  it('tells programs the same, and refuses to guess', async () => {
-    const { out } = await millpond(['size', '--cores', '4', '--instances', '2', '--server-limit', '100', '--json'])
-    expect((JSON.parse(out) as { max: number }).max).toBeGreaterThan(0)
-    const { code, err } = await millpond(['size'])
-    expect(code).toBe(2)
-    expect(err).toContain('millpond size --help')
+  it('is asked for its own settings where we may, and counted by them', async () => {
+    const { findings } = await doctor(pgBouncer?.telling.connectionString ?? '', '--instances', '2')
+    const found = findings.find(({ id }) => id === 'pooler-in-front')
+    expect(found?.message).toContain('Each of our connections had one of the server’s to itself')
+    expect(found?.mend).toContain('It is in session mode, opens 5 connections to the server')
+    expect(findings.map(({ id }) => id)).not.toContain('pooler-loses-statements')
+    expect(findings.find(({ id }) => id === 'fleet-exceeds-server')?.message).toContain(
+      '2 × 60 = 120 connections may be asked of',
+    )
+    expect(findings.find(({ id }) => id === 'fleet-exceeds-server')?.message).toContain(
+      'max_client_conn 100 of PgBouncer',
+    )
   })
 })

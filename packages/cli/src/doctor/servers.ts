@@ -1,6 +1,7 @@
 import type { PoolSite } from 'eslint-plugin-millpond/analysis'
 import { askServer, reasonOf } from '../servers/ask.ts'
 import type { ServerFacts } from '../servers/facts.ts'
+import type { Pooler } from '../servers/pooler.ts'
 import type { ServerKind, Target } from '../servers/target.ts'
 import type { Finding } from './finding.ts'
 
@@ -19,8 +20,12 @@ export interface Fleet {
   readonly natTimeoutMillis: number
 }
 
-/** Which drivers talk to which server; those that never pool count one connection. */
+/** Which drivers, and which pools of Millpond, talk to which server. */
 const KIND_OF: Readonly<Record<string, ServerKind>> = {
+  pgPool: 'postgres',
+  mysqlPool: 'mysql',
+  redisPool: 'redis',
+  redisClusterPool: 'redis',
   pg: 'postgres',
   mysql2: 'mysql',
   mariadb: 'mysql',
@@ -57,7 +62,9 @@ export async function examineServers(
 
 /** What follows from a server's facts for the pools of this program. */
 export function judge(target: Target, facts: ServerFacts, fleet: Fleet): Finding[] {
-  const pools = fleet.pools.filter(({ driver }) => KIND_OF[driver] === target.kind)
+  const pools = fleet.pools.filter(
+    ({ driver, maker = '' }) => KIND_OF[driver === 'millpond' ? maker : driver] === target.kind,
+  )
   return [
     ...judgeSize(target, facts, pools, fleet),
     ...judgeIdle(target, facts, pools, fleet),
@@ -65,10 +72,14 @@ export function judge(target: Target, facts: ServerFacts, fleet: Fleet): Finding
   ]
 }
 
-const count = (pool: PoolInFile): number =>
-  pool.role === 'connection' || (pool.driver.includes('redis') && pool.max === undefined)
-    ? 1
-    : (pool.max ?? pool.defaultMax ?? 1)
+/** How many connections a pool may open; drivers that never pool have one. */
+function count({ driver, maker, role, max, defaultMax, options }: PoolInFile): number {
+  if (role === 'connection' || (driver.includes('redis') && max === undefined)) return 1
+  // `mysqlPool` takes the driver's name for it and Millpond's.
+  const size = max ?? (typeof options['max'] === 'number' ? options['max'] : defaultMax) ?? 1
+  // All plain commands share one more.
+  return maker === 'redisPool' ? size + 1 : size
+}
 
 function judgeSize(
   { shown }: Target,
@@ -96,15 +107,23 @@ function judgeSize(
   ]
 }
 
-const seconds = (millis: number): string => (millis % 60_000 === 0 ? `${millis / 60_000} min` : `${millis / 1_000} s`)
+function seconds(millis: number): string {
+  if (millis % 3_600_000 === 0) return `${millis / 3_600_000} h`
+  return millis % 60_000 === 0 ? `${millis / 60_000} min` : `${millis / 1_000} s`
+}
 
 /** How long each driver keeps an idle connection unless it is told. */
-const IDLE: Readonly<Record<string, { readonly option: string; readonly fallback: number }>> = {
+const IDLE: Readonly<Record<string, { readonly option?: string; readonly fallback: number }>> = {
   pg: { option: 'idleTimeoutMillis', fallback: 10_000 },
   mysql2: { option: 'idleTimeout', fallback: Infinity },
   mongodb: { option: 'maxIdleTimeMS', fallback: Infinity },
   mongoose: { option: 'maxIdleTimeMS', fallback: Infinity },
+  ioredis: { fallback: Infinity },
+  redis: { fallback: Infinity },
 }
+
+/** A server that waits so long ends connections in the night only. */
+const LONG_MILLIS = 3_600_000
 
 /** Who closes first must be the pool: a connection that the server or the network ended fails the query that finds out. */
 function judgeIdle(
@@ -115,8 +134,8 @@ function judgeIdle(
 ): Finding[] {
   return pools.flatMap((pool): Finding[] => {
     const idle = IDLE[pool.driver]
-    if (idle === undefined || pool.role === 'connection') return []
-    const given = pool.options[idle.option]
+    if (idle === undefined || (pool.role === 'connection' && !pool.driver.includes('redis'))) return []
+    const given = idle.option === undefined ? undefined : pool.options[idle.option]
     const stated = typeof given === 'number' ? given : undefined
     // 0 is "never" to all of them; mysql2 closes none at all unless maxIdle is below the limit.
     const kept =
@@ -126,13 +145,21 @@ function judgeIdle(
     const place = { file: pool.file, line: pool.line, column: pool.column }
     const keeps = kept === Infinity ? 'for ever' : `for ${seconds(kept)}`
     const found: Finding[] = []
-    if (kept >= facts.idleLimitMillis && facts.idleLimitMillis < 3_600_000) {
+    if (kept >= facts.idleLimitMillis && Number.isFinite(facts.idleLimitMillis)) {
+      const after = `${seconds(facts.idleLimitMillis)} (\`${facts.idleLimitName}\`)`
       found.push({
         id: 'server-ends-idle-first',
-        severity: 'warning',
+        severity: facts.idleLimitMillis < LONG_MILLIS ? 'warning' : 'info',
         ...place,
-        message: `This pool keeps idle connections ${keeps}, but ${shown} ends them after ${seconds(facts.idleLimitMillis)} (\`${facts.idleLimitName}\`): the next query on one fails.`,
-        mend: `Set \`${idle.option}\` below ${seconds(facts.idleLimitMillis)}${pool.driver === 'mysql2' ? ', and `maxIdle` below `connectionLimit`, without which it does nothing' : ''}.`,
+        ...(idle.option === undefined
+          ? {
+              message: `This client keeps its connection for ever, but ${shown} ends one that is silent for ${after}: commands that are under way then fail, or are sent again.`,
+              mend: `Set \`timeout 0\` on the server${pool.driver === 'redis' ? ', or `pingInterval` below it here' : ''}.`,
+            }
+          : {
+              message: `This pool keeps idle connections ${keeps}, but ${shown} ends them after ${after}: the next query on one fails.`,
+              mend: `Set \`${idle.option}\` below ${seconds(facts.idleLimitMillis)}${pool.driver === 'mysql2' ? ', and `maxIdle` below `connectionLimit`, without which it does nothing' : ''}.`,
+            }),
       })
     }
     // The other drivers send keepalives unless they are told not to.
@@ -142,11 +169,18 @@ function judgeIdle(
         severity: 'warning',
         ...place,
         message: `This pool keeps idle connections ${keeps}, but the network forgets silent ones after ${seconds(natTimeoutMillis)}, and \`pg\` sends no TCP keepalives by default: the next query on one hangs.`,
-        mend: `Set \`keepAlive: true\`, or \`${idle.option}\` below ${seconds(natTimeoutMillis)}.`,
+        mend: `Set \`keepAlive: true\`, or \`${idle.option ?? ''}\` below ${seconds(natTimeoutMillis)}.`,
       })
     }
     return found
   })
+}
+
+const TLS_ON: Readonly<Record<ServerKind, string>> = {
+  postgres: 'Add `?sslmode=verify-full` to the URL, or give `ssl` in code.',
+  mysql: 'Give `ssl` in code; on the server, `require_secure_transport` lets nobody in without.',
+  mongodb: 'Add `?tls=true` to the URL.',
+  redis: 'Use `rediss://`.',
 }
 
 function judgePath(target: Target, facts: ServerFacts): Finding[] {
@@ -157,16 +191,10 @@ function judgePath(target: Target, facts: ServerFacts): Finding[] {
       id: 'tls-off-on-wire',
       severity: 'warning',
       message: `The connection to ${target.shown} is not encrypted: password and data can be read on the way.`,
+      mend: TLS_ON[target.kind],
     })
   }
-  if (facts.proxied === true) {
-    found.push({
-      id: 'pooler-in-front',
-      severity: 'info',
-      message: `Something stands between this program and ${target.shown}: the server sees another port than ours. If it is PgBouncer in transaction mode, each transaction may run on another connection: named prepared statements need \`max_prepared_statements\`, and \`SET\`, \`LISTEN\` and advisory locks do not hold.`,
-      mend: 'Count its `default_pool_size` against the server, and what it accepts against these pools.',
-    })
-  }
+  if (facts.pooler !== undefined) found.push(...judgePooler(target, facts.pooler))
   if (facts.transactionsUnbounded === true) {
     found.push({
       id: 'transactions-unbounded',
@@ -175,5 +203,34 @@ function judgePath(target: Target, facts: ServerFacts): Finding[] {
       mend: 'Set it for the role or in the pool: `idle_in_transaction_session_timeout: 60_000`.',
     })
   }
+  return found
+}
+
+/** What a pooler in front means, by what was seen of it. */
+function judgePooler({ shown }: Target, { name, settings, sharesConnections, keepsStatements }: Pooler): Finding[] {
+  const found: Finding[] = []
+  const shares =
+    sharesConnections === true
+      ? ' Two connections of ours were served by one of the server’s: transactions are pooled, and `SET`, `LISTEN`, temporary tables and advisory locks of the session do not hold from one to the next.'
+      : sharesConnections === false
+        ? ' Each of our connections had one of the server’s to itself.'
+        : ''
+  const sizes =
+    settings === undefined
+      ? 'Count its `default_pool_size` against the server, and what it accepts against these pools.'
+      : `It is in ${settings.mode} mode, opens ${settings.poolSize} connections to the server for each pair of user and database (\`default_pool_size\`), and lets in ${settings.maxClients} clients (\`max_client_conn\`).`
+  found.push({
+    id: 'pooler-in-front',
+    severity: 'info',
+    message: `${name === 'PgBouncer' ? 'PgBouncer' : 'Something'} stands between this program and ${shown}: the server sees another port than ours.${shares}`,
+    mend: sizes,
+  })
+  if (keepsStatements === false)
+    found.push({
+      id: 'pooler-loses-statements',
+      severity: 'warning',
+      message: `A named prepared statement was gone at its second use (SQLSTATE 26000) by way of ${shown}: it had been prepared on another connection of the server.`,
+      mend: 'Give queries no `name`; or use PgBouncer 1.21 or later with `max_prepared_statements`.',
+    })
   return found
 }

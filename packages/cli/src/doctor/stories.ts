@@ -47,6 +47,10 @@ const OWN: Readonly<Record<string, readonly [title: string, text: string]>> = {
     'A pooler or a proxy stands in front of the server',
     'The server sees another port than the one that this machine uses: somebody else speaks to it. In PgBouncer’s transaction mode, each transaction may run on another connection of the server. Then `SET`, `LISTEN`, session advisory locks and temporary tables do not hold; named prepared statements need PgBouncer 1.21 with `max_prepared_statements`; and the size that counts for the server is the pooler’s. Pools in the program can then be small, and are still needed: the pooler is a hop away.',
   ],
+  'pooler-loses-statements': [
+    'A named prepared statement does not survive the pooler',
+    'A statement is prepared on one connection of the server and known by its name only there. Behind a pooler of transactions the next transaction runs on another one, which has never heard of it (`prepared statement "…" does not exist`), or has one of that name already. PgBouncer keeps track of names from version 1.21 on, where `max_prepared_statements` is above 0. `pg` names a statement only where a query has a `name`; some ORMs do it for all (Prisma, postgres.js, asyncpg in Python), and have a setting against it.',
+  ],
   'server-ends-idle-first': [
     'The server ends idle connections before the pool does',
     'A pool believes that its idle connections live. When the server has ended one, the next borrower finds out: the first query fails, with `Connection terminated unexpectedly` or `PROTOCOL_CONNECTION_LOST`. The pool must close first: set its idle time well below the server’s, or let it validate what has been idle before it lends it, as Millpond does.',

@@ -1,3 +1,5 @@
+import type { Pooler } from './pooler.ts'
+
 /** What a server says of itself. */
 export interface ServerFacts {
   readonly version: string
@@ -13,7 +15,7 @@ export interface ServerFacts {
   readonly idleLimitMillis: number
   readonly idleLimitName: string
   readonly tls: boolean
-  /** Whether a pooler or proxy stands between; undefined where that cannot be told. */
-  readonly proxied?: boolean
+  /** What stands between us and the server, where something does. */
+  readonly pooler?: Pooler
   readonly transactionsUnbounded?: boolean
 }

@@ -1,13 +1,10 @@
-import { SERVER_TIMEOUT_MILLIS, type Target } from './target.ts'
 import type { ServerFacts } from './facts.ts'
+import { probePooler, type ClientWish, type PgClient, type Pooler } from './pooler.ts'
+import { SERVER_TIMEOUT_MILLIS, type Target } from './target.ts'
 
 /** The little of `pg` that is used. */
 interface PgModule {
-  readonly Client: new (options: object) => {
-    connect(): Promise<unknown>
-    query(sql: string): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
-    end(): Promise<void>
-    on(event: 'error', listener: () => void): void
+  readonly Client: new (options: object) => PgClient & {
     readonly connection?: { readonly stream?: { readonly localPort?: number } }
   }
 }
@@ -28,12 +25,15 @@ const QUESTION = `
 /** Asks a PostgreSQL server, on one connection of its own. */
 export async function askPostgres(module: unknown, { url }: Target): Promise<ServerFacts> {
   const { Client } = module as PgModule
-  const client = new Client({
-    connectionString: url,
-    connectionTimeoutMillis: SERVER_TIMEOUT_MILLIS,
-    query_timeout: SERVER_TIMEOUT_MILLIS,
-    application_name: 'millpond doctor',
-  })
+  const make = ({ database, ...options }: ClientWish = {}): InstanceType<PgModule['Client']> =>
+    new Client({
+      connectionString: database === undefined ? url : withDatabase(url, database),
+      connectionTimeoutMillis: SERVER_TIMEOUT_MILLIS,
+      query_timeout: SERVER_TIMEOUT_MILLIS,
+      application_name: 'millpond doctor',
+      ...options,
+    })
+  const client = make()
   client.on('error', () => undefined)
   const startedAt = performance.now()
   await client.connect()
@@ -46,25 +46,43 @@ export async function askPostgres(module: unknown, { url }: Target): Promise<Ser
     const number = (name: string): number => Number(row[name] ?? 0)
     const limits = [number('max') - number('reserved'), number('role_limit'), number('database_limit')]
     const localPort = client.connection?.stream?.localPort
+    // What the server sees as our port is not ours, or a socket (-1) though we came by TCP: something stands between.
+    const isProxied = localPort !== undefined && row['client_port'] != null && number('client_port') !== localPort
+    const pooler = isProxied ? await probePooler(make) : undefined
     return {
       version: `PostgreSQL ${String(row['version'])}`,
       connectMillis,
       pingMillis,
-      limit: Math.min(...limits.map((limit) => (limit < 0 ? Infinity : limit))),
-      limitNote: `max_connections ${number('max')}, of which ${number('reserved')} are reserved`,
+      ...limitBehind(pooler, {
+        limit: Math.min(...limits.map((limit) => (limit < 0 ? Infinity : limit))),
+        limitNote: `max_connections ${number('max')}, of which ${number('reserved')} are reserved`,
+      }),
       used: number('used'),
       idleLimitMillis: number('idle_millis') || Infinity,
       idleLimitName: 'idle_session_timeout',
       tls: row['tls'] === true,
-      // What the server sees as our port is not ours: something stands between.
-      proxied:
-        localPort !== undefined &&
-        row['client_port'] != null &&
-        number('client_port') > 0 &&
-        number('client_port') !== localPort,
+      ...(pooler === undefined ? {} : { pooler }),
       transactionsUnbounded: number('transaction_millis') === 0,
     }
   } finally {
     await client.end().catch(() => undefined)
   }
+}
+
+function withDatabase(url: string, database: string): string {
+  const other = new URL(url)
+  other.pathname = `/${database}`
+  return other.href
+}
+
+/** What our pools may have is what the pooler lets in; the server's limit is the pooler's affair. */
+function limitBehind(
+  pooler: Pooler | undefined,
+  server: Pick<ServerFacts, 'limit' | 'limitNote'>,
+): Pick<ServerFacts, 'limit' | 'limitNote'> {
+  if (pooler?.name !== 'PgBouncer') return server
+  const { settings } = pooler
+  return settings === undefined
+    ? { limit: Infinity, limitNote: 'PgBouncer does not tell us its max_client_conn' }
+    : { limit: settings.maxClients, limitNote: `max_client_conn ${settings.maxClients} of PgBouncer` }
 }
