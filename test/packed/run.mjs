@@ -1,4 +1,5 @@
-// npm run test:packed: what users install, in the programs that they write: CommonJS, Jest, NestJS, ESM, and TypeScript.
+// npm run test:packed: what users install, in the programs that they write: CommonJS, Jest, NestJS, ESM, and TypeScript;
+// the command line and the linter by their own packages, on a program with faults.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,23 +20,26 @@ const runNpm = (cwd, ...args) =>
 const folder = mkdtempSync(join(tmpdir(), 'millpond-packed-'))
 let [passed, failed] = [0, 0]
 
-function check(name, args, options = {}) {
+function check(name, args, { exits = 0, says = [], ...options } = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
     cwd: folder,
     encoding: 'utf8',
     timeout: 120_000,
     ...options,
   })
-  if (status === 0) passed++
+  const isRight = status === exits && says.every((text) => stdout.includes(text))
+  if (isRight) passed++
   else failed++
-  console.log(`${status === 0 ? '✓' : '✗'} ${name}`)
-  if (status !== 0) console.log(stdout, stderr)
+  console.log(`${isRight ? '✓' : '✗'} ${name}`)
+  if (!isRight) console.log(`exit code ${status}, expected ${exits} and`, says, stdout, stderr)
 }
 
 try {
   execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' })
-  runNpm(root, 'pack', '--silent', '--ignore-scripts', '--pack-destination', folder)
-  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
+  const packages = ['--workspace', 'eslint-plugin-millpond', '--workspace', '@millpond/cli', '--include-workspace-root']
+  runNpm(root, 'pack', '--silent', '--ignore-scripts', '--pack-destination', folder, ...packages)
+  const tarballs = readdirSync(folder).filter((name) => name.endsWith('.tgz'))
+  if (tarballs.length !== 3) throw new Error(`expected three packages, got ${tarballs.join(', ')}`)
   cpSync(join(here, 'programs'), folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, name: 'a-users-project' }))
   runNpm(
@@ -44,7 +48,8 @@ try {
     '--no-audit',
     '--no-fund',
     '--loglevel=error',
-    `./${tarball}`,
+    ...tarballs.map((tarball) => `./${tarball}`),
+    'eslint@10.15.0',
     'pg@8.23.1',
     '@types/pg@8',
     '@types/node@20',
@@ -56,6 +61,23 @@ try {
     'reflect-metadata',
     'rxjs@7',
   )
+
+  const faulty = join(folder, 'faulty')
+  const rules = ['no-client-per-request', 'require-connection-timeout', 'require-release']
+  const millpond = join(folder, 'node_modules/.bin/millpond')
+  check('millpond doctor', [millpond, 'doctor', '--root', faulty], { exits: 1, says: rules })
+  check('millpond explain', [millpond, 'explain', 'require-release'], { says: ['Wrong', 'Right'] })
+  check('millpond size', [millpond, 'size', '--cores', '4'], { says: ['max 9'] })
+  check('millpond config', [millpond, 'config'], {
+    env: { ...process.env, DATABASE_URL: 'postgres://app:hush@db/app' },
+    says: ['postgres://app:***@db/app', 'DATABASE_URL'],
+  })
+  const eslint = join(folder, 'node_modules/eslint/bin/eslint.js')
+  check('ESLint with the plugin', [eslint, 'src'], {
+    cwd: faulty,
+    exits: 1,
+    says: rules.map((rule) => `millpond/${rule}`),
+  })
 
   // The servers are the rig's; the programs are told where one is.
   const { startPostgres } = await import('@millpond/rig')

@@ -1,0 +1,3 @@
+import millpond from 'eslint-plugin-millpond'
+
+export default [...millpond.configs.recommended]
