@@ -63,6 +63,11 @@ try {
   )
 
   const faulty = join(folder, 'faulty')
+  // Not a file of the repository: ESLint takes the nearest configuration, also when it looks at all of us.
+  writeFileSync(
+    join(faulty, 'eslint.config.mjs'),
+    "import millpond from 'eslint-plugin-millpond'\n\nexport default [...millpond.configs.recommended]\n",
+  )
   const rules = ['no-client-per-request', 'require-connection-timeout', 'require-release']
   const millpond = join(folder, 'node_modules/.bin/millpond')
   check('millpond doctor', [millpond, 'doctor', '--root', faulty], { exits: 1, says: rules })

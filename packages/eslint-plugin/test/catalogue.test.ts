@@ -147,7 +147,7 @@ describe('pg', () => {
 describe('mysql2', () => {
   it.each(withEach([mysql, mysqlLow], trying('mysql2', 'warned')))('warns of %s', (option, { createPool }) => {
     const said = vi.spyOn(console, 'error').mockImplementation(() => undefined)
-    ;(createPool as (options: mysql.PoolOptions) => unknown)({ [option]: 3 } as mysql.PoolOptions)
+    ;(createPool as (options: mysql.PoolOptions) => unknown)({ [option]: 3 })
     expect(said.mock.calls.flat().join(' ')).toContain(
       `Ignoring invalid configuration option passed to Connection: ${option}.`,
     )
@@ -174,7 +174,9 @@ describe('mongodb', () => {
       (option) => {
         const said = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
         make(option)
-        expect(said.mock.calls.flat().join(' ')).toContain(`${option} has no effect since Node.js Driver version 4.0.0`)
+        expect(said.mock.calls.flat().map(String).join(' ')).toContain(
+          `${option} has no effect since Node.js Driver version 4.0.0`,
+        )
         said.mockRestore()
       },
     )
@@ -201,7 +203,7 @@ describe('mongodb', () => {
       })
       const message = await connection.asPromise().then(() => 'connected', (error: Error) => error.message) // prettier-ignore
       await connection.destroy()
-      const warned = said.mock.calls.flat().join(' ')
+      const warned = said.mock.calls.flat().map(String).join(' ')
       said.mockRestore()
       return `${message} ${warned}`
     }

@@ -50,7 +50,7 @@ async function refusesStartup(make: MakeClient): Promise<boolean> {
     await withClient(make, { options: '-c millpond.probe=1' }, () => Promise.resolve())
     return false
   } catch (error) {
-    return /unsupported (startup parameter|options)/i.test(String((error as Error).message))
+    return /unsupported (startup parameter|options)/i.test((error as Error).message)
   }
 }
 
@@ -59,9 +59,9 @@ async function askConsole(make: MakeClient): Promise<PoolerSettings | undefined>
     const rows = await withClient(make, { database: 'pgbouncer' }, async (client) => {
       return (await client.query('SHOW CONFIG')).rows
     })
-    const of = (key: string): string => String(rows.find((row) => row['key'] === key)?.['value'] ?? '')
+    const of = (key: string): unknown => rows.find((row) => row['key'] === key)?.['value']
     return {
-      mode: of('pool_mode'),
+      mode: of('pool_mode') as string,
       maxClients: Number(of('max_client_conn')),
       poolSize: Number(of('default_pool_size')),
     }

@@ -1,3 +1,0 @@
-import millpond from 'eslint-plugin-millpond'
-
-export default [...millpond.configs.recommended]
