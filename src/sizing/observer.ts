@@ -17,8 +17,9 @@ const HOUR_MILLIS = 3_600_000
 const WINDOW_MILLIS = 200
 const WINDOW_COMPLETIONS = 30
 
-/** What follows upon another event within this time belongs to the same turn of the event loop. */
-const TURN_MILLIS = 0.1
+/** What follows upon another event within this time belongs to the same turn of the event loop, which ends some time. */
+const TURN_GAP_MILLIS = 0.1
+const TURN_MILLIS = 1
 
 /** A stretch of time in which enough leases ended for a mean. */
 interface Window {
@@ -48,6 +49,7 @@ export class Observer {
   #inUse: number
   /** How many were out when this turn began: several leases that end in one turn have all been served beside that many. */
   #inUseAtTurn: number
+  #turnAt: number
   #window: Window
   #since: number
   #halveAt: number
@@ -74,7 +76,7 @@ export class Observer {
     this.#clock = clock
     this.#waitMillis = waitMillis
     this.#ring = new TraceRing(traceLength)
-    this.startedAt = this.#since = clock.now()
+    this.startedAt = this.#since = this.#turnAt = clock.now()
     const { leases, use } = pool.stats()
     this.#inUse = this.#inUseAtTurn = leases
     this.#window = this.#newWindow()
@@ -191,7 +193,10 @@ export class Observer {
   #advance(): void {
     const now = this.#clock.now()
     const spent = now - this.#since
-    if (spent > TURN_MILLIS) this.#inUseAtTurn = this.#inUse
+    if (spent > TURN_GAP_MILLIS || now - this.#turnAt > TURN_MILLIS) {
+      this.#turnAt = now
+      this.#inUseAtTurn = this.#inUse
+    }
     if (spent <= 0) return
     const state = Math.min(this.#inUse, MOST - 1)
     this.#millis[state] = (this.#millis[state] ?? 0) + spent

@@ -1,7 +1,7 @@
 // Sizing on a real PostgreSQL: that what is said makes sense and stays in its bounds. How good it is, is measured by
 // `npm run bench:sizing`: a machine that does other things at the same time is no place to assert a throughput.
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { sleep, startPostgres, waitFor, type PostgresServer } from '@millpond/rig'
 import { pgPool } from 'millpond/pg'
 import { advise, autosize } from 'millpond/sizing'
