@@ -90,6 +90,12 @@ describe('millpond doctor', () => {
     expect(out).toContain('✓ nothing found')
   })
 
+  it('says that nobody was asked where nobody is named', async () => {
+    const root = project({ 'package.json': '{}' })
+    const { code, err } = await millpond(['doctor', '--root', root, '--connect'])
+    expect([code, err]).toEqual([0, expect.stringContaining('No server was asked')])
+  })
+
   it('shows the line that each finding is about', async () => {
     const { out } = await millpond(['doctor', '--root', GUIDE, 'src/mysql.js'])
     expect(out).toBe(`

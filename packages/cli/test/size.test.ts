@@ -22,7 +22,7 @@ describe('millpond size', () => {
     expect((JSON.parse(out) as { max: number }).max).toBeGreaterThan(0)
     const { code, err } = await millpond(['size'])
     expect(code).toBe(2)
-    expect(err).toContain('millpond size --help')
+    expect(err).toContain('Say at least --cores, or --rate with --use, or --server-limit; see millpond size --help')
   })
 
   it.each([

@@ -71,6 +71,10 @@ export const doctor: CommandModule = {
           },
         })
         progress.end()
+        if (options.connect === true && examination.asked.length === 0)
+          io.err(
+            'No server was asked: the environment and .env files name none (DATABASE_URL and the like); give --url.\n',
+          )
         const format = options.json === true ? 'json' : options.format
         if (format === 'pretty') io.out(`\n${prettyReport(examination, io)}\n`)
         if (format === 'json') io.out(jsonReport(examination))

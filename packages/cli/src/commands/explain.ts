@@ -39,7 +39,7 @@ function tell(id: string, io: Io, json: boolean): string {
   if (story === undefined) {
     const near = nearest(id, STORY_IDS)
     throw new UsageError(
-      `there is no finding "${id}"${near === undefined ? '' : `; did you mean "${near}"?`} \`millpond explain\` lists them`,
+      `there is no finding "${id}"; ${near === undefined ? '' : `did you mean "${near}"? `}millpond explain lists them`,
     )
   }
   if (json) return `${JSON.stringify({ ...story, link: linkOf(story.id) }, null, 2)}\n`

@@ -37,7 +37,11 @@ export const size: CommandModule = {
       )
       .option('--from <address>', 'measure the pools of a running process: where its /metrics or its dashboard is')
       .option('--pool <name>', 'with --from: only this pool')
-      .option('--for <duration>', 'with --from: how long to measure; the longer, the more it is worth', millis, 10_000)
+      .addOption(
+        new Option('--for <duration>', 'with --from: how long to measure; the longer, the more it is worth')
+          .argParser(millis)
+          .default(10_000, '10s'),
+      )
       .option('--prefix <prefix>', 'with --from: what the metrics begin with', 'millpond_')
       .option('--cores <n>', 'cores of the server', positive)
       .option('--disks <n>', 'effective disks of the server', number)
@@ -127,12 +131,26 @@ function sizeOf(before: RunningPool, after: RunningPool, elapsedMillis: number, 
   }
 }
 
+/** What the command line calls what the library asks for. */
+const FLAGS: Readonly<Record<string, string>> = {
+  cores: '--cores',
+  disks: '--disks',
+  ratePerSecond: '--rate',
+  useMillis: '--use',
+  waitMillis: '--wait',
+  serviceMillis: '--service',
+  instances: '--instances',
+  serverLimit: '--server-limit',
+  reserved: '--reserved',
+}
+
 function answerTo(question: SizeQuestion): SizeAnswer {
   try {
     return compute(question)
   } catch (error) {
-    if (error instanceof RangeError)
-      throw new UsageError(`${error.message.replaceAll('`', '')}; see millpond size --help`)
-    throw error
+    if (!(error instanceof RangeError)) throw error
+    // The library speaks of its own names.
+    const message = error.message.replace(/`(\w+)`/g, (_, name: string) => FLAGS[name] ?? name)
+    throw new UsageError(`${message}; see millpond size --help`)
   }
 }
