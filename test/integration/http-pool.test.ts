@@ -218,6 +218,22 @@ describe('a pool', () => {
     expect(await down.health()).toMatchObject({ status: 'fail' })
   })
 
+  it('is resized while requests run: none is cut, and those who wait are served', async () => {
+    const pool = httpPoolOn(server, { max: 1, maxTotal: 8 })
+    const running = [1, 2, 3].map(() => get(pool, '/slow?millis=100'))
+    await waitFor(() => pool.stats().waiting === 2, { what: 'two to wait' })
+    pool.resize({ max: 3 })
+    await waitFor(async () => (await server.view()).active === 3, { what: 'all three at work' })
+    pool.resize({ max: 1 })
+    expect((await Promise.all(running)).map((text) => (JSON.parse(text) as Echo).method)).toEqual(['GET', 'GET', 'GET'])
+    await waitFor(() => pool.stats().total === 1, { what: 'the surplus to be closed' })
+    expect(() => pool.resize({ max: 9 })).toThrow(
+      'Expected `max` to be at most 8, as 1 origins share `maxTotal` (8), got 9',
+    )
+    expect(() => pool.resize({ min: 2 })).toThrow('Expected `min` to be at most `max` (1), got 2')
+    expect(pool.connections('http://other.invalid').stats().max).toBe(1)
+  })
+
   it('names an origin without what else is written with it', async () => {
     const pool = httpPoolOn({})
     const { port } = server

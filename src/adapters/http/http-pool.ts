@@ -4,7 +4,7 @@ import { OptionError } from '../../core/errors.ts'
 import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../../core/managed-pool.ts'
-import { checkSizes } from '../../core/options.ts'
+import { checkSizes, resolveOptions } from '../../core/options.ts'
 import type { Pool, ReadyOptions } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { PoolGroup } from '../../registry/pool-group.ts'
@@ -172,10 +172,12 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
    * Changes the sizes of every origin's pool while it runs, present and to come.
    * @throws {OptionError} on sizes that do not fit, also into `maxTotal`; nothing is changed then
    */
-  resize({ min, max }: { min?: number; max?: number }): void {
+  resize(given: { min?: number; max?: number }): void {
     const { engine, maxTotal } = this.#options
-    const sizes = { min: min ?? engine.min ?? 0, max: max ?? engine.max ?? 50 }
-    checkSizes(this.name, { ...sizes, minIdle: engine.minIdle ?? 0 })
+    const present = resolveOptions('http', engine)
+    const { min = present.min, max = present.max } = given
+    const sizes = { min, max }
+    checkSizes(this.name, { ...sizes, minIdle: present.minIdle })
     const origins = Math.max(1, this.#group.size)
     if (sizes.max * origins > maxTotal) {
       const most = Math.floor(maxTotal / origins)
