@@ -226,7 +226,7 @@ describe('a pool', () => {
     const answers = await Promise.all(running)
     pool.resize({ max: 1 })
     expect((await server.view()).active).toBe(3)
-    expect(pool.stats()).toMatchObject({ used: 3, max: 1 })
+    expect(pool.connections().stats()).toMatchObject({ used: 3, max: 1 })
     for (const { body } of answers) body.destroy()
     await waitFor(() => pool.stats().used === 0, { what: 'the connections to be given back' })
     expect(await get(pool, '/echo')).toContain('GET')
