@@ -34,6 +34,8 @@ export interface PoolGroupOptions {
 interface Member<P> {
   readonly pool: P
   askedAt: number
+  /** Counts up with every question to the group: the lowest was asked for longest ago. */
+  askedAs: number
 }
 
 type Listener = (event: never) => void
@@ -49,8 +51,8 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
   readonly #maxPools: number
   readonly #idlePoolMillis: number
   readonly #clock: Clock
-  /** In the order in which they were last asked for. */
   readonly #members = new Map<K, Member<P>>()
+  #asked = 0
   #listeners: readonly { readonly event: PoolEventName; readonly listener: Listener }[] = []
   /** The last statistics of pools that are closed: what they counted goes on counting. */
   #past: readonly PoolStats[] = []
@@ -103,15 +105,16 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
    */
   get(key: K): P {
     if (this.#closing !== undefined) throw new PoolClosedError(this.name, `pool group "${this.name}" is closed`)
-    const now = this.#clock.now()
+    const now = this.#clock.turnNow()
     const known = this.#members.get(key)
-    if (known !== undefined && known.pool.state !== 'closed' && known.pool.state !== 'closing') {
+    if (known === undefined) return this.#add(key, now)
+    const { state } = known.pool
+    if (state !== 'closed' && state !== 'closing') {
       known.askedAt = now
-      this.#members.delete(key)
-      this.#members.set(key, known)
+      known.askedAs = ++this.#asked
       return known.pool
     }
-    if (known !== undefined) this.#remove(key, known)
+    this.#remove(key, known)
     return this.#add(key, now)
   }
 
@@ -133,7 +136,7 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
       throw error
     }
     this.#kind = pool.kind
-    this.#members.set(key, { pool, askedAt: now })
+    this.#members.set(key, { pool, askedAt: now, askedAs: ++this.#asked })
     for (const { event, listener } of this.#listeners) subscribe(pool, event, listener)
     this.#scheduleSweep()
     return pool
@@ -144,9 +147,12 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
   }
 
   #evictIdlest(bound: string, limit: number): void {
-    for (const [key, member] of this.#members) {
-      if (!isUnused(member.pool)) continue
-      this.#remove(key, member)
+    let idlest: readonly [key: K, member: Member<P>] | undefined
+    for (const each of this.#members) {
+      if ((idlest === undefined || each[1].askedAs < idlest[1].askedAs) && isUnused(each[1].pool)) idlest = each
+    }
+    if (idlest !== undefined) {
+      this.#remove(...idlest)
       return
     }
     throw new OverloadedError(
