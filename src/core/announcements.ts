@@ -63,12 +63,8 @@ export function longLease<T>(context: PoolContext<T>, entry: Entry<T>, { label }
 /** Someone waits. */
 export function waiting<T>(
   { events, options }: PoolContext<T>,
-  promise: Promise<Lease<T>>,
+  over: Promise<boolean>,
   label: string | undefined,
 ): void {
-  const over = promise.then(
-    () => true,
-    () => false,
-  )
   events.queue('waiting', { pool: options.name, label, over })
 }

@@ -28,7 +28,7 @@ import { classify } from './steps.ts'
 import { Suspicion } from './suspicion.ts'
 import { Upkeep } from './upkeep.ts'
 import { WaitQueue } from './wait-queue.ts'
-import type { Waiter } from './waiter.ts'
+import type { Taker, Waiter } from './waiter.ts'
 import { WaitingRoom } from './waiting-room.ts'
 
 /** What dies unused and younger than this says that opening another one at once is of no use. */
@@ -229,21 +229,21 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     }
   }
 
-  /** Queues a caller for whom nothing is free at once; rejects one who cannot be served. */
-  wait(timeoutMillis: number, priority: number, request: Request | undefined): Promise<Lease<T>> {
+  /** Queues a caller for whom nothing is free at once. @throws what one is told who cannot be served */
+  wait(timeoutMillis: number, priority: number, request: Request | undefined, taker?: Taker<T>): Waiter<T> {
     this.opener.started = true
     try {
       if (this.#status.state !== 'open' || this.opener.recovery.probing)
         assertWorthWaiting(this, this.#status.state, this.opener.recovery, this.inventory.alive)
-      const promise = this.room.enter(timeoutMillis, priority, request)
-      if (this.events.topics.waiting.heard) announce.waiting(this, promise, request?.label)
+      const waiter = this.room.enter(timeoutMillis, priority, request, taker)
+      if (this.events.topics.waiting.heard) announce.waiting(this, waiter.over, request?.label)
       if (this.inventory.available.size > 0 || !this.#full() || this.events.pending) this.changed()
-      return promise
+      return waiter
     } catch (error) {
       const reason = error instanceof CreateError || error instanceof PoolDownError ? 'failed' : 'refused'
       this.room.refused(reason, request?.label, error)
       this.changed()
-      return Promise.reject(error)
+      throw error
     }
   }
 

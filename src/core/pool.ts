@@ -17,11 +17,24 @@ import { checkOption } from './option-check.ts'
 import { POOL_OPTION_RULES, resolveOptions, type PoolOptions, type ResolvedOptions } from './options.ts'
 import type { Operations } from './operations.ts'
 import type { LeaseInfo, ResourceInfo, WaiterInfo } from './report.ts'
-import type { Request } from './request.ts'
+import type { Asker, Request } from './request.ts'
 import { distributions, snapshot, type PoolStats } from './stats.ts'
+import { Waiter, type Taker } from './waiter.ts'
 
 /** The engine of a pool, for the parts of this package that adapt, measure and test it. No public door exports it. */
 export let engineOf: <T>(pool: Pool<T>) => Engine<T>
+
+/**
+ * For adapters that go on by themselves, without a promise for each who waits: a lease at once, or a place in the queue,
+ * of which the taker hears. No public door exports it.
+ * @throws what `acquire` rejects with at once
+ */
+export let claim: <T>(
+  pool: Pool<T>,
+  taker: Taker<T>,
+  label: string | undefined,
+  priority: number | undefined,
+) => Lease<T> | Waiter<T>
 
 export interface AcquireOptions {
   /** Ends the wait: `acquire` rejects with the signal's reason. What was opened for the caller stays in the pool. */
@@ -60,6 +73,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
 
   static {
     engineOf = (pool) => pool.#engine
+    claim = (pool, taker, label, priority) => pool.#claim(taker, label, priority)
   }
 
   constructor(factory: ResourceFactory<T>, options: PoolOptions<T> = {}) {
@@ -103,41 +117,58 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       return this.#acquireWith({})
     engine.counters.requested++
     const scope = currentScope()
-    const request = scope && { label: undefined, stack: undefined, scope, signal: undefined, waited: false }
-    return engine.wait(engine.options.acquireTimeoutMillis, 0, request)
+    const request = scope && { label: undefined, stack: undefined, scope, signal: undefined, asker: undefined, waited: false } // prettier-ignore
+    try {
+      return engine.wait(engine.options.acquireTimeoutMillis, 0, request).promise
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #acquireWith(options: AcquireOptions): Promise<Lease<T>> {
+    try {
+      const got = this.#lendOrQueue(options, undefined)
+      return got instanceof Waiter ? got.promise : Promise.resolve(got)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #claim(taker: Taker<T>, label: string | undefined, priority: number | undefined): Lease<T> | Waiter<T> {
+    const isPlain = label === undefined && priority === undefined && this.#plain
+    const lease = isPlain ? this.#engine.lendAtOnce() : undefined
+    return lease ?? this.#lendOrQueue({ label, priority }, taker)
+  }
+
+  #lendOrQueue(options: AcquireOptions, taker: Taker<T> | undefined): Lease<T> | Waiter<T> {
     const engine = this.#engine
     engine.counters.requested++
     const { signal, timeoutMillis = engine.options.acquireTimeoutMillis, priority = 0 } = options
-    let label: string | undefined
+    let request: Request | undefined
     let lease: Lease<T> | undefined
     try {
-      const request = this.#request(options)
-      label = request.label
-      asked(engine, label)
+      request = this.#request(options, taker)
+      asked(engine, request.label)
       this.#check(timeoutMillis, priority)
       if (signal?.aborted !== true) {
         if (this.state === 'closing' || this.state === 'closed') throw closedError(this.name)
         lease = engine.lendNow(request)
-        if (lease === undefined && timeoutMillis > 0) return engine.wait(timeoutMillis, priority, request)
       }
     } catch (error) {
-      engine.room.refused('refused', label, error)
+      engine.room.refused('refused', request?.label, error)
       engine.changed()
-      return Promise.reject(error)
+      throw error
     }
-    if (lease === undefined) {
-      const aborted = signal?.aborted === true
-      const error: unknown = aborted ? signal.reason : engine.room.timeoutError(0, 0)
-      engine.room.refused(aborted ? 'aborted' : 'timeout', label, error)
-      engine.changed()
-      // The reason of an abort is whatever the caller aborted with.
-      return Promise.reject(error)
+    if (lease !== undefined) {
+      if (engine.events.pending) engine.events.flush()
+      return lease
     }
-    if (engine.events.pending) engine.events.flush()
-    return Promise.resolve(lease)
+    const isAborted = signal?.aborted === true
+    if (!isAborted && timeoutMillis > 0) return engine.wait(timeoutMillis, priority, request, taker)
+    const error: unknown = isAborted ? signal.reason : engine.room.timeoutError(0, 0)
+    engine.room.refused(isAborted ? 'aborted' : 'timeout', request.label, error)
+    engine.changed()
+    throw error
   }
 
   /** A lease of what is idle at this instant and needs no check, or nothing. With a `beforeAcquire` hook always nothing. */
@@ -148,7 +179,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       if (lease !== undefined) return lease
     }
     if (engine.inventory.available.size === 0) return undefined
-    const request = this.#request({})
+    const request = this.#request({}, undefined)
     // Counted before anything can look; one that gets nothing has asked for nothing.
     engine.counters.requested++
     const lease = engine.lendNow(request, true)
@@ -293,13 +324,14 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     }
   }
 
-  #request({ label, signal }: AcquireOptions): Request {
+  #request({ label, signal }: AcquireOptions, asker: Asker | undefined): Request {
     const { label: usual, trackStacks } = this.#engine.options
     return {
       label: label ?? (typeof usual === 'function' ? usual() : usual),
       stack: trackStacks ? new Error('acquired') : undefined,
       scope: currentScope(),
       signal,
+      asker,
       waited: false,
     }
   }

@@ -1,5 +1,11 @@
 import type { Scope } from './nesting.ts'
 
+/** Who asks, without a signal of its own. */
+export interface Asker {
+  /** It has no use any more for what it asked for. */
+  readonly gaveUp: boolean
+}
+
 /** What comes with an acquire. Most come with nothing, and what they wait with and get carries nothing. */
 export interface Request {
   readonly label: string | undefined
@@ -8,6 +14,8 @@ export interface Request {
   /** The `use` callback that waits, if it is one. */
   readonly scope: Scope | undefined
   readonly signal: AbortSignal | undefined
+  /** In place of a signal. */
+  readonly asker: Asker | undefined
   /** It was not served at once. */
   waited: boolean
 }

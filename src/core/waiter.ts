@@ -1,6 +1,6 @@
 import { Deadline } from './deadlines.ts'
 import type { Lease } from './lease.ts'
-import type { Request } from './request.ts'
+import type { Asker, Request } from './request.ts'
 
 /** Who is told when a waiter ends by itself. */
 export interface WaiterHost<T> {
@@ -14,6 +14,15 @@ interface Settle<T> {
   reject(error: unknown): void
 }
 
+/**
+ * Who waits without a promise. It hears of its lease inside the pool's loop: it may only take note, and goes on when the
+ * present call into the pool is over.
+ */
+export interface Taker<T> extends Asker {
+  took(lease: Lease<T>): void
+  gotNone(error: unknown): void
+}
+
 const forget = (): void => undefined
 // One executor for all promises: one for each would cost each waiter a closure and its context. What it leaves here is
 // taken at once, and not kept: it would keep the promise, and the lease in it, from being collected.
@@ -24,21 +33,24 @@ const remember = (resolve: typeof newResolve, reject: typeof newReject): void =>
   newReject = reject
 }
 
-/** One acquire that waits. It settles once: with a lease, or with an error. */
+/** One acquire that waits. It settles once, with a lease or with an error: its promise, or its taker. */
 export class Waiter<T> extends Deadline {
   readonly queuedAt: number
   readonly timeoutMillis: number
   readonly priority: number
   readonly request: Request | undefined
-  readonly promise: Promise<Lease<T>>
 
   // Links of the wait queue, which alone touches them.
   before: Waiter<T> | undefined = undefined
   behind: Waiter<T> | undefined = undefined
 
   readonly #host: WaiterHost<T>
+  readonly #taker: Taker<T> | undefined
+  readonly #promise: Promise<Lease<T>> | undefined
   readonly #resolve: Settle<T>['resolve']
   readonly #reject: Settle<T>['reject']
+  /** Tells those who watch a waiter with a taker. */
+  #tellOver: ((got: boolean) => void) | undefined = undefined
 
   /** Its time begins later: it is not due before {@link begin}. */
   constructor(
@@ -47,20 +59,36 @@ export class Waiter<T> extends Deadline {
     timeoutMillis: number,
     priority: number,
     request: Request | undefined,
+    taker: Taker<T> | undefined,
   ) {
     super(Infinity)
     this.queuedAt = queuedAt
     this.timeoutMillis = timeoutMillis
     this.priority = priority
     this.request = request
-    this.promise = new Promise(remember)
     this.#host = host
+    this.#taker = taker
+    this.#promise = taker === undefined ? new Promise(remember) : undefined
     this.#resolve = newResolve
     this.#reject = newReject
     newResolve = newReject = forget
     if (request === undefined) return
     request.waited = true
     request.signal?.addEventListener('abort', this)
+  }
+
+  /** Of whoever waits without a taker. */
+  get promise(): Promise<Lease<T>> {
+    return this.#promise as Promise<Lease<T>>
+  }
+
+  /** Whether it got a lease, once that is known. Asked for at most once. */
+  get over(): Promise<boolean> {
+    if (this.#promise === undefined) return new Promise((resolve) => (this.#tellOver = resolve))
+    return this.#promise.then(
+      () => true,
+      () => false,
+    )
   }
 
   begin(now: number): void {
@@ -73,7 +101,12 @@ export class Waiter<T> extends Deadline {
 
   /** The waiter itself listens to the signal, which saves a closure. */
   handleEvent(): void {
-    this.#host.waiterAborted(this, this.request?.signal?.reason)
+    this.abort(this.request?.signal?.reason)
+  }
+
+  /** Leaves the queue: only as long as it has heard of no end. */
+  abort(reason: unknown): void {
+    this.#host.waiterAborted(this, reason)
   }
 
   override expire(): void {
@@ -82,11 +115,19 @@ export class Waiter<T> extends Deadline {
 
   resolve(lease: Lease<T>): void {
     this.request?.signal?.removeEventListener('abort', this)
-    this.#resolve(lease)
+    if (this.#taker === undefined) this.#resolve(lease)
+    else {
+      this.#tellOver?.(true)
+      this.#taker.took(lease)
+    }
   }
 
   reject(error: unknown): void {
     this.request?.signal?.removeEventListener('abort', this)
-    this.#reject(error)
+    if (this.#taker === undefined) this.#reject(error)
+    else {
+      this.#tellOver?.(false)
+      this.#taker.gotNone(error)
+    }
   }
 }

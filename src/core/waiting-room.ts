@@ -3,7 +3,6 @@ import { Alarm } from './deadlines.ts'
 import { AcquireTimeoutError, DeadlockError, OverloadedError, withoutStack } from './errors.ts'
 import { Futility } from './futility.ts'
 import type { Inventory } from './inventory.ts'
-import type { Lease } from './lease.ts'
 import { LEASED, type PoolState } from './lifecycle.ts'
 import { ControlledDelay, type Load } from './load.ts'
 import { countWaiting, enclosingScope, type Scope } from './nesting.ts'
@@ -20,7 +19,7 @@ import {
 } from './report.ts'
 import type { Status } from './status.ts'
 import type { WaitQueue } from './wait-queue.ts'
-import { Waiter, type WaiterHost } from './waiter.ts'
+import { Waiter, type Taker, type WaiterHost } from './waiter.ts'
 
 /** How an acquire that got no lease ended. */
 export type AcquireFailure = 'timeout' | 'aborted' | 'refused' | 'failed'
@@ -66,20 +65,20 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   }
 
   /**
-   * Queues a caller. In a certain deadlock with `nested: 'throw'`, the promise is rejected already.
+   * Queues a caller. In a certain deadlock with `nested: 'throw'`, it is rejected already.
    * @throws {OverloadedError} when it is not let in
    */
-  enter(timeoutMillis: number, priority: number, request: Request | undefined): Promise<Lease<T>> {
+  enter(timeoutMillis: number, priority: number, request: Request | undefined, taker: Taker<T> | undefined): Waiter<T> {
     const { clock, options } = this.#context
     const now = clock.turnNow()
     if (this.#queue.size >= options.maxWaiting) this.#makeRoom(priority)
     if (options.admission === 'deadline') this.#admitByDeadline(timeoutMillis, now)
-    const waiter = new Waiter<T>(this, now, timeoutMillis, priority, request)
+    const waiter = new Waiter<T>(this, now, timeoutMillis, priority, request, taker)
     this.#queue.push(waiter)
     if (!this.#beginsAfterTurn) this.#beginAfterTurn()
     if (request?.scope !== undefined) this.#enterNested(waiter, request.scope)
     if (this.#controlledDelay !== undefined) this.#watchDelay(now)
-    return waiter.promise
+    return waiter
   }
 
   /**
@@ -130,8 +129,9 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   }
 
   /** A lease came back that somebody had asked for in particular. */
-  ended({ signal, waited }: Request): void {
-    if (waited && signal !== undefined && this.#controlledDelay === undefined) this.#futility.note(signal.aborted)
+  ended({ signal, asker, waited }: Request): void {
+    const gaveUp = asker?.gaveUp ?? signal?.aborted
+    if (waited && gaveUp !== undefined && this.#controlledDelay === undefined) this.#futility.note(gaveUp)
   }
 
   /** Takes out a waiter that is about to get a lease. */
