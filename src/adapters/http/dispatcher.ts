@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { OptionError } from '../../core/errors.ts'
 import { isLegacy, type AnyHandler, type DispatchOptions, type UndiciModule } from './driver.ts'
 import type { ExchangeHost, PoolWish } from './exchange.ts'
@@ -43,9 +44,11 @@ export function dispatch(host: DispatcherHost, options: DispatchOptions & PoolWi
     throw new OptionError(host.name, 'origin', 'Expected a whole URL, or a pool with the option `origin`')
   }
   const name = origin === host.origin ? origin : normalOf(host.name, origin)
+  // undici's own handlers stand for the async context of their callers already.
+  const caller = handler instanceof AsyncResource ? handler : new AsyncResource('MILLPOND_REQUEST')
   const exchange = isLegacy(handler)
-    ? new LegacyExchange(host, name, options, handler)
-    : new ModernExchange(host, name, options, handler)
+    ? new LegacyExchange(host, name, options, caller, handler)
+    : new ModernExchange(host, name, options, caller, handler)
   exchange.start()
   return true
 }

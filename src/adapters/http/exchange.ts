@@ -1,5 +1,9 @@
+import type { AsyncResource } from 'node:async_hooks'
 import { PoolError } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
+import { claim } from '../../core/pool.ts'
+import { Waiter, type Taker } from '../../core/waiter.ts'
+import { followDriver, type Follower } from './after-driver.ts'
 import { isConnectionEnd, NoHttp2Error } from './classify.ts'
 import type { HttpConnection } from './connection.ts'
 import type { Abort, AnyHandler, DispatchOptions } from './driver.ts'
@@ -33,33 +37,6 @@ class AbortedError extends Error {
   }
 }
 
-interface WaitListener {
-  handleEvent(): void
-}
-
-/**
- * Ends a wait as an `AbortSignal` does, as far as the pool asks for one. A real one costs several microseconds, for each
- * request that waits.
- */
-class WaitSignal {
-  aborted = false
-  readonly reason = undefined
-  #listener: WaitListener | undefined
-
-  addEventListener(_: 'abort', listener: WaitListener): void {
-    this.#listener = listener
-  }
-
-  removeEventListener(): void {
-    this.#listener = undefined
-  }
-
-  abort(): void {
-    this.aborted = true
-    this.#listener?.handleEvent()
-  }
-}
-
 /** What is read of an answer that nobody gets, so that its connection can be used again. */
 const SWALLOWED_BYTES = 65_536
 /** How often a request is sent again because a used connection had been closed; the last time on a new one. */
@@ -69,6 +46,20 @@ const MOST_MISSED = 5
 /** Statuses that say that a server is in trouble. */
 const TROUBLE: ReadonlySet<number> = new Set([500, 502, 503, 504])
 
+/** What is known of a request that did not go well at once; most do. */
+class Trouble {
+  attempts = 0
+  /** How often it was sent again because a used connection had been closed. */
+  sentAgain = 0
+  /** How often a connection was gone before anything of the request was written. */
+  missed = 0
+  /** The answer is not for the caller: the request will be repeated after so many milliseconds. */
+  repeatAfter: number | undefined = undefined
+  swallowed = 0
+  /** Ends the pause before it is tried again. */
+  endPause: (() => void) | undefined = undefined
+}
+
 /**
  * One request of undici's on its way through the pool: it waits for a connection, holds it to the end of the body, and
  * may be sent again as long as nobody has heard of an answer.
@@ -77,36 +68,47 @@ const TROUBLE: ReadonlySet<number> = new Set([500, 502, 503, 504])
  *        └► wait ─┘   ▲     └─ fails, or an answer that is repeated ─┐
  *                     └────────────── pause ◄────────────────────────┘
  *
- * Its subclasses are the handlers that undici calls; they pass on to the handler of whoever made the request.
+ * Its subclasses are the handlers that undici calls; they pass on to the handler of whoever made the request. It is also
+ * what waits in the pool's queue: there is one of these for every request, so whatever only some need stands elsewhere.
  */
-export abstract class Exchange {
+export abstract class Exchange implements Taker<HttpConnection>, Follower {
+  follower: Follower | undefined = undefined
+  /** The caller has aborted it. */
+  gaveUp = false
   readonly #host: ExchangeHost
   readonly #options: DispatchOptions & PoolWish
   readonly #origin: string
-  #site: Site | undefined
-  #lease: Lease<HttpConnection> | undefined
-  /** Aborts what is under way: the wait, the pause, or the request on its connection. */
-  #abort: Abort | undefined
-  #attempts = 0
-  #sentAgain = 0
-  /** How often a connection was gone before anything of the request was written. */
-  #missed = 0
-  /** This attempt has begun: something of it may have been written. */
-  #begun = false
-  /** The answer has begun: from here on nothing is repeated. */
-  #heard = false
-  #over = false
-  #reused = false
+  /** In whose async context it goes on. */
+  readonly #caller: AsyncResource
+  #site: Site | undefined = undefined
+  #waiter: Waiter<HttpConnection> | undefined = undefined
+  /** What it waited for, and has not begun on. */
+  #granted: Lease<HttpConnection> | undefined = undefined
+  /** Why there is nothing to wait for. */
+  #refusal: unknown = undefined
+  /** What it runs on. */
+  #lease: Lease<HttpConnection> | undefined = undefined
+  /** What it is done with, and the driver is not. */
+  #spent: Lease<HttpConnection> | undefined = undefined
+  /** Aborts what runs on the connection. */
+  #abort: Abort | undefined = undefined
+  /** What the caller aborts with, whatever is going on; made for those who have to wait. */
+  #callerAbort: Abort | undefined = undefined
+  #trouble: Trouble | undefined = undefined
   #bytesBefore = 0
-  /** The answer is not for the caller: the request will be repeated after so many milliseconds. */
-  #repeatAfter: number | undefined
-  #swallowed = 0
+  #isReused = false
+  /** This attempt has begun: something of it may have been written. */
+  #hasBegun = false
+  /** The answer has begun: from here on nothing is repeated. */
+  #isHeard = false
   #isPaused = false
+  #isOver = false
 
-  constructor(host: ExchangeHost, origin: string, options: DispatchOptions & PoolWish) {
+  constructor(host: ExchangeHost, origin: string, options: DispatchOptions & PoolWish, caller: AsyncResource) {
     this.#host = host
     this.#origin = origin
     this.#options = options
+    this.#caller = caller
   }
 
   /** Tells the caller's handler how to abort. */
@@ -115,14 +117,16 @@ export abstract class Exchange {
   protected abstract readonly asHandler: AnyHandler
 
   start(): void {
+    let site: Site
     try {
-      this.#site = this.#host.site(this.#origin)
-      this.#site.requested()
+      site = this.#host.site(this.#origin)
     } catch (error) {
       this.#end(error)
       return
     }
-    this.#try(this.#site)
+    this.#site = site
+    site.budget?.requested()
+    this.#try(site)
   }
 
   #try(site: Site): void {
@@ -132,40 +136,68 @@ export abstract class Exchange {
       return
     }
     const { label, priority } = this.#options
-    const lease = label === undefined && priority === undefined ? site.core.tryAcquire() : undefined
-    if (lease === undefined) this.#wait(site)
-    else this.#begin(site, lease)
-  }
-
-  #wait(site: Site): void {
-    const signal = new WaitSignal()
-    this.#whileIdle(() => signal.abort())
-    if (this.#over) return
-    const { label, priority } = this.#options
-    site.core.acquire({ signal: signal as unknown as AbortSignal, label, priority }).then(
-      (lease) => {
-        if (this.#over) lease.release()
-        else this.#begin(site, lease)
-      },
-      (error: unknown) => {
-        if (!this.#over) this.#gotNone(site, error)
-      },
-    )
-  }
-
-  /** Has the caller's abort end a time in which nothing runs on a connection. */
-  #whileIdle(stop: () => void): void {
-    const abort: Abort = (reason) => {
-      if (this.#over) return
-      // By then it may run on a connection.
-      if (this.#abort !== abort) this.#abort?.(reason)
-      else {
-        stop()
-        this.#end(reason ?? new AbortedError('Request aborted'))
-      }
+    let got: Lease<HttpConnection> | Waiter<HttpConnection>
+    try {
+      got = claim(site.core, this, label, priority)
+    } catch (error) {
+      this.#gotNone(site, error)
+      return
     }
-    this.#abort = abort
-    this.announce(abort)
+    if (!(got instanceof Waiter)) {
+      this.#begin(site, got)
+      return
+    }
+    // Its wait may be over already.
+    if (this.#granted !== undefined || this.#refusal !== undefined) return
+    this.#waiter = got
+    this.#announce()
+  }
+
+  // ── what it hears of the pool's queue: within the pool's loop, where it only takes note ──
+
+  took(lease: Lease<HttpConnection>): void {
+    this.#waiter = undefined
+    this.#granted = lease
+    followDriver(this)
+  }
+
+  gotNone(error: unknown): void {
+    this.#waiter = undefined
+    this.#refusal = error
+    followDriver(this)
+  }
+
+  afterDriver(): void {
+    const [spent, granted, refusal] = [this.#spent, this.#granted, this.#refusal]
+    this.#spent = undefined
+    this.#granted = undefined
+    this.#refusal = undefined
+    // Whoever is next must not get a connection that the driver closes: by now it has.
+    if (spent?.released === false) spent.release()
+    if (this.#isOver) {
+      if (granted?.released === false) granted.release()
+    } else if (granted !== undefined) this.#caller.runInAsyncScope(this.#begin, this, this.#site, granted)
+    else if (refusal !== undefined) this.#caller.runInAsyncScope(this.#gotNone, this, this.#site, refusal)
+  }
+
+  /** Has the caller abort also while nothing runs on a connection. */
+  #announce(): void {
+    this.#callerAbort ??= (reason) => this.#giveUp(reason)
+    this.announce(this.#callerAbort)
+  }
+
+  #giveUp(reason: Error | undefined): void {
+    if (this.#isOver) return
+    // Whoever has seen an answer and leaves its body has got something.
+    this.gaveUp = !this.#isHeard
+    if (this.#abort !== undefined) {
+      this.#abort(reason)
+      return
+    }
+    this.#isOver = true
+    this.#waiter?.abort(reason)
+    this.#trouble?.endPause?.()
+    this.tellError(reason ?? new AbortedError('Request aborted'))
   }
 
   #gotNone(site: Site, error: unknown): void {
@@ -181,55 +213,71 @@ export abstract class Exchange {
   }
 
   #begin(site: Site, lease: Lease<HttpConnection>): void {
+    // It may have been taken away since.
+    if (lease.released) {
+      this.#try(site)
+      return
+    }
     const connection = lease.resource
     if (!connection.usable) {
       lease.release()
       this.#try(site)
       return
     }
-    if (this.#sentAgain + this.#missed >= SENT_AGAIN && connection.requests > 0) {
+    const isUsed = connection.requests > 0
+    if (isUsed && this.#trouble !== undefined && this.#trouble.sentAgain + this.#trouble.missed >= SENT_AGAIN) {
       // Two used connections were closed already: from now on it gets new ones.
       lease.destroy()
       this.#try(site)
       return
     }
+    connection.requests++
     this.#lease = lease
-    this.#begun = false
-    this.#reused = connection.requests++ > 0
+    this.#hasBegun = false
+    this.#isReused = isUsed
     if (!isIdempotent(this.#options.method)) this.#bytesBefore = connection.bytesWritten
     connection.client.dispatch(this.#options, this.asHandler)
   }
 
   // ── what the subclasses hear of undici ──
 
-  protected began(abort: Abort): void {
-    this.#begun = true
+  /** Tells what the caller is to abort with; nothing where it has aborted meanwhile. */
+  protected began(abort: Abort): Abort | undefined {
+    if (this.#isOver) {
+      abort(new AbortedError('Request aborted'))
+      return undefined
+    }
+    this.#hasBegun = true
     this.#abort = abort
+    return this.#callerAbort ?? abort
   }
 
+  /** A header of an answer, by its name in lower case. */
+  protected abstract header(headers: unknown, name: string): string | undefined
+
   /** Whether the answer is the caller's; otherwise it is swallowed, and the request repeated. */
-  protected headersCame(status: number, header: (name: string) => string | undefined): boolean {
+  protected headersCame(status: number, headers: unknown): boolean {
     if (status < 200) return true
     const site = this.#site
-    if (site !== undefined) {
-      const { retry } = this.#host
-      const isTrouble = TROUBLE.has(status)
-      if (isTrouble) site.circuit?.failed(new Error(`the server answered ${status}`))
-      else site.circuit?.succeeded()
-      if (retry?.statuses.has(status) === true && this.#mayRepeat()) {
-        if (this.#takeRepeat(site, retryAfterMillis(header('retry-after')))) return false
-      }
+    const { retry } = this.#host
+    if (site?.circuit !== undefined) {
+      if (TROUBLE.has(status)) site.circuit.failed(new Error(`the server answered ${status}`))
+      else site.circuit.succeeded()
     }
-    this.#heard = true
+    if (site !== undefined && retry?.statuses.has(status) === true && this.#mayRepeat()) {
+      if (this.#takeRepeat(site, retryAfterMillis(this.header(headers, 'retry-after')))) return false
+    }
+    this.#isHeard = true
     return true
   }
 
   /** Whether a piece of the body is the caller's. */
   protected dataCame(bytes: number): boolean {
     if (this.#isPaused) this.#flow()
-    if (this.#repeatAfter === undefined) return true
-    this.#swallowed += bytes
-    if (this.#swallowed > SWALLOWED_BYTES) this.#abort?.(new AbortedError('an answer that nobody gets is too long'))
+    const trouble = this.#trouble
+    if (trouble?.repeatAfter === undefined) return true
+    trouble.swallowed += bytes
+    if (trouble.swallowed > SWALLOWED_BYTES) this.#abort?.(new AbortedError('an answer that nobody gets is too long'))
     return false
   }
 
@@ -257,17 +305,17 @@ export abstract class Exchange {
   /** Whether the end of the answer is the caller's. */
   protected ended(): boolean {
     this.#giveBack()
-    if (this.#repeatAfter !== undefined) {
+    if (this.#trouble?.repeatAfter !== undefined) {
       this.#repeat(this.#site as Site)
       return false
     }
-    this.#over = true
+    this.#isOver = true
     return true
   }
 
   /** The connection is the caller's from now on; its place in the pool is free when it closes. */
   protected upgraded(socket: { once(event: 'close', listener: () => void): unknown }): void {
-    this.#over = true
+    this.#isOver = true
     const lease = this.#lease
     socket.once('close', () => {
       if (lease?.released === false) lease.release()
@@ -278,17 +326,17 @@ export abstract class Exchange {
     const lease = this.#lease
     const site = this.#site as Site
     this.#giveBack()
-    if (this.#over) return
-    if (this.#repeatAfter !== undefined) {
+    if (this.#isOver) return
+    if (this.#trouble?.repeatAfter !== undefined) {
       this.#repeat(site)
       return
     }
-    if (!this.#heard) {
+    if (!this.#isHeard) {
       if (isConnectionEnd(error) && this.#maySendAgain(lease)) {
         site.sentAgain++
         // After this turn every connection that ended together with this one is known to have.
-        const turn = setImmediate(() => this.#try(site))
-        this.#whileIdle(() => clearImmediate(turn))
+        const turn = setImmediate(() => this.#caller.runInAsyncScope(this.#try, this, site))
+        this.#pause(() => clearImmediate(turn))
         return
       }
       if (isTransient(error)) site.circuit?.failed(error)
@@ -305,12 +353,13 @@ export abstract class Exchange {
    * before anything was written, or it was a used one that the server closed in the meantime.
    */
   #maySendAgain(lease: Lease<HttpConnection> | undefined): boolean {
-    if (!this.#begun) return this.#missed++ < MOST_MISSED
+    const trouble = (this.#trouble ??= new Trouble())
+    if (!this.#hasBegun) return trouble.missed++ < MOST_MISSED
     const { method, body } = this.#options
-    if (!isReplayable(body) || this.#sentAgain === SENT_AGAIN) return false
+    if (!isReplayable(body) || trouble.sentAgain === SENT_AGAIN) return false
     // What HTTP/2 has written for one request cannot be told from what it wrote for the others.
-    const isSafe = isIdempotent(method) ? this.#reused : lease !== undefined && this.#isUnwritten(lease)
-    if (isSafe) this.#sentAgain++
+    const isSafe = isIdempotent(method) ? this.#isReused : lease !== undefined && this.#isUnwritten(lease)
+    if (isSafe) trouble.sentAgain++
     return isSafe
   }
 
@@ -324,56 +373,65 @@ export abstract class Exchange {
 
   #mayRepeat(): boolean {
     const { retry } = this.#host
+    if (retry === undefined || (this.#trouble?.attempts ?? 0) >= retry.maxRetries) return false
     const { method, body } = this.#options
-    return retry !== undefined && this.#attempts < retry.maxRetries && isIdempotent(method) && isReplayable(body)
+    return isIdempotent(method) && isReplayable(body)
   }
 
   #takeRepeat(site: Site, askedMillis: number | undefined): boolean {
     const { retry } = this.#host
     if (retry === undefined) return false
-    const pause = pauseMillis(retry, this.#attempts, askedMillis, Math.random)
+    const trouble = (this.#trouble ??= new Trouble())
+    const pause = pauseMillis(retry, trouble.attempts, askedMillis, Math.random)
     if (pause === undefined || site.budget?.take() !== true) return false
-    this.#repeatAfter = pause
+    trouble.repeatAfter = pause
     return true
   }
 
   #repeat(site: Site): void {
-    this.#attempts++
+    const trouble = this.#trouble as Trouble
+    trouble.attempts++
     site.repeated++
-    this.#swallowed = 0
-    const timer = setTimeout(() => {
-      // The origin may have got another pool meanwhile.
-      try {
-        this.#site = this.#host.site(this.#origin)
-      } catch (error) {
-        this.#end(error)
-        return
-      }
-      this.#try(this.#site)
-    }, this.#repeatAfter)
-    this.#repeatAfter = undefined
-    this.#whileIdle(() => clearTimeout(timer))
+    trouble.swallowed = 0
+    const timer = setTimeout(() => this.#caller.runInAsyncScope(this.#tryAnew, this), trouble.repeatAfter)
+    trouble.repeatAfter = undefined
+    this.#pause(() => clearTimeout(timer))
+  }
+
+  /** The origin may have got another pool meanwhile. */
+  #tryAnew(): void {
+    let site: Site
+    try {
+      site = this.#host.site(this.#origin)
+    } catch (error) {
+      this.#end(error)
+      return
+    }
+    this.#site = site
+    this.#try(site)
+  }
+
+  #pause(end: () => void): void {
+    const trouble = (this.#trouble ??= new Trouble())
+    trouble.endPause = end
+    this.#announce()
   }
 
   // ── the end ──
 
-  /**
-   * Gives the connection back when undici is done with it: at the end of an answer it has still to decide whether the
-   * connection goes on, and whoever is next must not get one that it closes.
-   */
+  /** Gives the connection back when the driver is done with it. */
   #giveBack(): void {
     if (this.#isPaused) this.#flow()
-    const lease = this.#lease
+    this.#abort = undefined
+    if (this.#lease === undefined) return
+    this.#spent = this.#lease
     this.#lease = undefined
-    if (lease === undefined) return
-    queueMicrotask(() => {
-      if (!lease.released) lease.release()
-    })
+    followDriver(this)
   }
 
   #end(error: unknown): void {
-    if (this.#over) return
-    this.#over = true
+    if (this.#isOver) return
+    this.#isOver = true
     this.tellError(error)
   }
 }

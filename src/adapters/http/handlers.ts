@@ -1,3 +1,4 @@
+import type { AsyncResource } from 'node:async_hooks'
 import type { Socket } from 'node:net'
 import type { Abort, Controller, DispatchOptions, Handler, HeaderValues, LegacyHandler, RawHeaders } from './driver.ts'
 import { Exchange, type ExchangeHost, type PoolWish } from './exchange.ts'
@@ -6,8 +7,14 @@ import { Exchange, type ExchangeHost, type PoolWish } from './exchange.ts'
 export class LegacyExchange extends Exchange implements LegacyHandler {
   readonly #handler: LegacyHandler
 
-  constructor(host: ExchangeHost, origin: string, options: DispatchOptions & PoolWish, handler: LegacyHandler) {
-    super(host, origin, options)
+  constructor(
+    host: ExchangeHost,
+    origin: string,
+    options: DispatchOptions & PoolWish,
+    caller: AsyncResource,
+    handler: LegacyHandler,
+  ) {
+    super(host, origin, options, caller)
     this.#handler = handler
   }
 
@@ -23,13 +30,17 @@ export class LegacyExchange extends Exchange implements LegacyHandler {
     this.#handler.onError(error)
   }
 
+  protected header(headers: unknown, name: string): string | undefined {
+    return rawHeader(headers as RawHeaders, name)
+  }
+
   onConnect(abort: Abort, context?: unknown): void {
-    this.began(abort)
-    this.#handler.onConnect(abort, context)
+    const own = this.began(abort)
+    if (own !== undefined) this.#handler.onConnect(own, context)
   }
 
   onHeaders(statusCode: number, headers: RawHeaders, resume: () => void, statusText: string): boolean | undefined {
-    if (!this.headersCame(statusCode, (name) => rawHeader(headers, name))) return true
+    if (!this.headersCame(statusCode, headers)) return true
     const goesOn = this.#handler.onHeaders(statusCode, headers, resume, statusText)
     if (goesOn === false) this.paused()
     return goesOn
@@ -109,8 +120,14 @@ export class ModernExchange extends Exchange implements Handler {
   readonly #handler: Handler
   #controller: Controller | undefined
 
-  constructor(host: ExchangeHost, origin: string, options: DispatchOptions & PoolWish, handler: Handler) {
-    super(host, origin, options)
+  constructor(
+    host: ExchangeHost,
+    origin: string,
+    options: DispatchOptions & PoolWish,
+    caller: AsyncResource,
+    handler: Handler,
+  ) {
+    super(host, origin, options, caller)
     this.#handler = handler
   }
 
@@ -128,14 +145,18 @@ export class ModernExchange extends Exchange implements Handler {
     this.#handler.onResponseError(this.#controller, error)
   }
 
+  protected header(headers: unknown, name: string): string | undefined {
+    return (headers as HeaderValues)[name]?.toString()
+  }
+
   onRequestStart(controller: Controller, context?: unknown): void {
     this.#controller = controller
-    this.began((reason) => controller.abort(reason))
-    this.#handler.onRequestStart(controller, context)
+    if (this.began((reason) => controller.abort(reason)) !== undefined)
+      this.#handler.onRequestStart(controller, context)
   }
 
   onResponseStart(controller: Controller, statusCode: number, headers: HeaderValues, statusText?: string): void {
-    if (!this.headersCame(statusCode, (name) => headers[name]?.toString())) return
+    if (!this.headersCame(statusCode, headers)) return
     this.#handler.onResponseStart(controller, statusCode, headers, statusText)
     if (controller.paused) this.paused()
   }

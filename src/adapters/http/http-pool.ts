@@ -110,16 +110,21 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
    * of `signal`.
    */
   request(url: string | URL, init?: RequestInit<U>): ReturnType<U['request']> {
-    const { timeoutMillis, signal, method, ...others } = (init ?? {}) as HttpWish & {
+    const { origin, path } = this.#target(url)
+    if (init === undefined) return this.#dispatcher.request({ origin, path, method: 'GET' }) as ReturnType<U['request']>
+    const {
+      timeoutMillis,
+      signal,
+      method = 'GET',
+    } = init as HttpWish & {
       readonly signal?: AbortSignal
       readonly method?: string
     }
-    const { origin, path } = this.#target(url)
     return this.#dispatcher.request({
-      ...others,
+      ...init,
       origin,
       path,
-      method: method ?? 'GET',
+      method,
       signal: withTimeout(signal, timeoutMillis),
     }) as ReturnType<U['request']>
   }

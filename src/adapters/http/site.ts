@@ -59,10 +59,6 @@ export class Site implements ManagedPool {
     return this.core.state
   }
 
-  requested(): void {
-    this.budget?.requested()
-  }
-
   /** Tells of an unread body: of the first one of this origin by a warning, of all in the statistics. */
   foundUnread(label: string | undefined): void {
     if (this.#unreadBodies++ > 0) return
