@@ -8,7 +8,16 @@ export interface AgentOriginStats extends PoolStats {
   readonly origin: string
 }
 
-/** What is counted of one origin. What is there now is asked of Node's own lists, so that it cannot drift. */
+/** Why a socket ended. */
+export type SocketEnd = 'idle' | 'lifetime' | 'lost' | 'close' | 'broken'
+
+/** What a socket is doing. */
+export interface Using {
+  /** Since when it has a request; below 0 while it has none. Changed by the ledger only. */
+  since: number
+}
+
+/** What is counted of one origin. What each socket does stands on the socket, so that the counts cannot drift. */
 export class AgentLedger {
   readonly origin: string
   readonly counters = new Counters()
@@ -16,8 +25,7 @@ export class AgentLedger {
   readonly #use = new Histogram()
   readonly #create = new Histogram()
   readonly #open = new Set<Socket>()
-  /** Since when a socket has a request. */
-  readonly #since = new Map<Socket, number>()
+  #used = 0
   readonly #connecting = new Set<Socket>()
   lastError: unknown
 
@@ -58,32 +66,29 @@ export class AgentLedger {
   }
 
   /** @param waitedMillis - undefined for a request that had not to wait */
-  began(socket: Socket, now: number, waitedMillis: number | undefined): void {
+  began(socket: Using, now: number, waitedMillis: number | undefined): void {
     this.counters.acquired++
-    this.#since.set(socket, now)
+    if (socket.since < 0) this.#used++
+    socket.since = now
     if (waitedMillis === undefined) return
     this.counters.acquiredAfterWait++
     this.#wait.record(waitedMillis)
   }
 
-  ended(socket: Socket, now: number): void {
-    const since = this.#since.get(socket)
-    if (since === undefined) return
-    this.#since.delete(socket)
-    this.#use.record(now - since)
+  ended(socket: Using, now: number): void {
+    if (socket.since < 0) return
+    this.#use.record(now - socket.since)
+    socket.since = -1
+    this.#used--
   }
 
-  closed(socket: Socket, reason: 'idle' | 'lifetime' | 'lost' | 'close' | 'broken'): void {
+  closed(socket: Socket, reason: SocketEnd): void {
     if (this.#open.delete(socket)) this.counters.destroyed[reason]++
-  }
-
-  isUsed(socket: Socket): boolean {
-    return this.#since.has(socket)
   }
 
   stats(name: string, state: PoolState, max: number): AgentOriginStats {
     const { counters } = this
-    const used = this.#since.size
+    const used = this.#used
     const total = this.#open.size
     return {
       name,

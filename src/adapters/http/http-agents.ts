@@ -101,6 +101,7 @@ class AgentPair implements HttpAgents {
     const forced = this.stats().used
     for (const agent of pool.agents) agent.destroy()
     for (let looks = 0; left() > 0 && looks < 100; looks++) await pause(10)
+    pool.idle.stop()
     pool.state = 'closed'
     const report: CloseReport = {
       pool: this.name,

@@ -6,21 +6,15 @@ import type { PoolState } from '../../core/lifecycle.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { sumStats } from '../../core/sum-stats.ts'
 import { AgentLedger, type AgentOriginStats } from './agent-ledger.ts'
+import { IdleSockets, keep, keepAliveMillis, Kept, keptOf } from './kept-socket.ts'
 import type { ResolvedAgentOptions } from './agent-options.ts'
 import { AgentQueue, waitForConnect } from './agent-queue.ts'
 
 /** What Node's agents get with every request; not public in Node, and what every agent overrides. */
 interface RequestTarget {
-  readonly host?: string | null
-  readonly port?: number | string | null
-  readonly socketPath?: string | null
-}
-
-/** What is kept of a socket. */
-interface Kept {
-  readonly ledger: AgentLedger
-  readonly expiresAt: number
-  reason: 'idle' | 'lifetime' | 'lost' | 'close' | 'broken'
+  readonly host?: string | null | undefined
+  readonly port?: number | string | null | undefined
+  readonly socketPath?: string | null | undefined
 }
 
 /** A connect took too long. */
@@ -39,11 +33,13 @@ export class AgentPool {
   readonly options: ResolvedAgentOptions
   readonly queue: AgentQueue
   readonly ledgers = new Map<string, AgentLedger>()
-  readonly kept = new WeakMap<Socket, Kept>()
   readonly agents: HttpAgent[] = []
+  readonly idle = new IdleSockets(() => this.agents)
   state: PoolState = 'open'
   /** The sum of the origins that are forgotten. */
   past: readonly PoolStats[] = []
+  /** What was asked for last. */
+  #last: (RequestTarget & { readonly scheme: string; readonly ledger: AgentLedger }) | undefined
 
   constructor(options: ResolvedAgentOptions) {
     this.options = options
@@ -53,12 +49,23 @@ export class AgentPool {
         forget: (request) => {
           for (const agent of this.agents) forget(agent.requests as Record<string, ClientRequest[]>, request)
         },
+        served: (socket, ledger, since) => this.#served(socket, ledger, since),
       },
       options.acquireTimeoutMillis,
     )
   }
 
-  ledger(scheme: string, { host, port, socketPath }: RequestTarget): AgentLedger {
+  ledger(scheme: string, target: RequestTarget): AgentLedger {
+    const { host, port, socketPath } = target
+    const last = this.#last
+    // Most programs ask the same origin many times in a row.
+    if (last !== undefined && last.scheme === scheme && last.host === host && last.port === port && last.socketPath === socketPath) return last.ledger // prettier-ignore
+    const ledger = this.#findLedger(scheme, target)
+    this.#last = { scheme, host, port, socketPath, ledger }
+    return ledger
+  }
+
+  #findLedger(scheme: string, { host, port, socketPath }: RequestTarget): AgentLedger {
     const key = socketPath ?? `${host ?? 'localhost'}:${port ?? ''}`
     const origin = `${scheme}//${key}`
     let ledger = this.ledgers.get(origin)
@@ -78,7 +85,19 @@ export class AgentPool {
       const stats = ledger.stats(name, this.state, 0)
       this.past = [sumStats({ name, kind: 'http', state: this.state, max: 0 }, [], [...this.past, stats])]
       this.ledgers.delete(origin)
+      this.#last = undefined
     }
+  }
+
+  /** A request that has waited has a socket, which may have to connect. */
+  #served(socket: Socket, ledger: AgentLedger, since: number): void {
+    const begin = (): void => {
+      const kept = keptOf(socket)
+      const now = performance.now()
+      if (kept !== undefined) ledger.began(kept, now, now - since)
+    }
+    if (!socket.connecting) begin()
+    else waitForConnect(socket, begin, () => ledger.counters.failed++)
   }
 
   #timeoutError(ledger: AgentLedger, waitedMillis: number): AcquireTimeoutError {
@@ -102,7 +121,8 @@ export class AgentPool {
 /** Takes a request out of Node's queue, which must have no empty list in it. */
 function forget(queues: Record<string, ClientRequest[]>, request: ClientRequest): void {
   for (const [name, queue] of Object.entries(queues)) {
-    const index = queue.indexOf(request)
+    // The newest is refused, the oldest expires: both are found at once.
+    const index = queue.at(-1) === request ? queue.length - 1 : queue.indexOf(request)
     if (index < 0) continue
     queue.splice(index, 1)
     // Node looks at the first one of every list that there is.
@@ -137,7 +157,7 @@ export function pooledAgent(Base: AgentClass, scheme: 'http:' | 'https:', pool: 
         const refusal = refusalOf(pool, ledger)
         if (refusal !== undefined) {
           ledger.counters.refused++
-          queue.fail(request, refusal)
+          queue.refuse(request, refusal)
           return
         }
       }
@@ -153,7 +173,8 @@ export function pooledAgent(Base: AgentClass, scheme: 'http:' | 'https:', pool: 
       if (queue.size < options.maxWaiting) queue.add(request, ledger)
       else {
         ledger.counters.refused++
-        queue.fail(request, overloaded(pool, ledger))
+        forget(this.requests as Record<string, ClientRequest[]>, request)
+        queue.refuse(request, overloaded(pool, ledger))
       }
     }
 
@@ -169,31 +190,28 @@ export function pooledAgent(Base: AgentClass, scheme: 'http:' | 'https:', pool: 
     override reuseSocket(socket: Socket, request: ClientRequest): void {
       this.#placing = undefined
       super.reuseSocket(socket, request)
-      const kept = pool.kept.get(socket)
+      const kept = keptOf(socket)
       if (kept === undefined) return
       kept.reason = 'broken'
-      kept.ledger.began(socket, performance.now(), undefined)
-      const { timeout = 0 } = options.agent
-      if (socket.timeout !== timeout) socket.setTimeout(timeout)
+      kept.ledger.began(kept, performance.now(), undefined)
     }
 
     override keepSocketAlive(socket: Socket): boolean {
       if (!super.keepSocketAlive(socket)) return false
-      const kept = pool.kept.get(socket)
+      const kept = keptOf(socket)
       if (kept === undefined) return true
       if (pool.state !== 'open') {
         kept.reason = 'close'
         return false
       }
-      if (performance.now() >= kept.expiresAt) {
+      const now = performance.now()
+      if (now >= kept.expiresAt) {
         kept.reason = 'lifetime'
         return false
       }
       kept.reason = 'lost'
-      // What the server has asked for is shorter, and set by Node already.
-      const { idleTimeoutMillis } = options
-      const own = socket.timeout ?? 0
-      if (idleTimeoutMillis !== Infinity && (own === 0 || own > idleTimeoutMillis)) socket.setTimeout(idleTimeoutMillis)
+      kept.idleUntil = now + Math.min(options.idleTimeoutMillis, keepAliveMillis(socket))
+      pool.idle.watch(kept.idleUntil)
       return true
     }
 
@@ -230,12 +248,8 @@ function overloaded({ options: { name, maxWaiting } }: AgentPool, { origin }: Ag
 function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: ClientRequest | undefined): void {
   const { createTimeoutMillis, maxLifetimeMillis } = pool.options
   const startedAt = performance.now()
-  const kept: Kept = {
-    ledger,
-    expiresAt: startedAt + maxLifetimeMillis * (0.75 + 0.25 * Math.random()),
-    reason: 'broken',
-  }
-  pool.kept.set(socket, kept)
+  const kept = new Kept(ledger, startedAt + maxLifetimeMillis * (0.75 + 0.25 * Math.random()))
+  keep(socket, kept)
   ledger.connects(socket)
   let lastError: unknown
   socket.on('error', (error) => (lastError = error))
@@ -253,7 +267,7 @@ function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: Cl
       clearTimeout(timer)
       const now = performance.now()
       ledger.connected(socket, now - startedAt)
-      if (request !== undefined) ledger.began(socket, now, now - startedAt)
+      if (request !== undefined) ledger.began(kept, now, now - startedAt)
     },
     () => {
       clearTimeout(timer)
@@ -263,12 +277,13 @@ function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: Cl
       else ledger.counters.failed++
     },
   )
-  socket.on('free', () => ledger.ended(socket, performance.now()))
+  socket.on('free', () => ledger.ended(kept, performance.now()))
   socket.on('timeout', () => {
-    if (!ledger.isUsed(socket)) kept.reason = 'idle'
+    // Node's own `timeout` ends it also while nobody uses it.
+    if (kept.since < 0) kept.reason = 'idle'
   })
   socket.once('close', () => {
-    ledger.ended(socket, performance.now())
+    ledger.ended(kept, performance.now())
     ledger.closed(socket, pool.state === 'open' ? kept.reason : 'close')
   })
 }
