@@ -20,9 +20,9 @@ export class Futility {
   #outcomes = 0
   #count = 0
   #newestFirst = false
-  /** Turns until the oldest's. */
-  #untilOldest = OLDEST_TURN
   #oldestEvery = OLDEST_TURN
+  /** Turns before the oldest's. */
+  #untilOldest = OLDEST_TURN - 1
   /** Somebody had given up since the oldest had a turn; nearly always that one. */
   #gaveUpSince = false
 
@@ -33,7 +33,8 @@ export class Futility {
     if (gaveUp) this.#gaveUpSince = true
     if (!gaveUp || this.#newestFirst || this.#count < OUTCOMES) return
     this.#newestFirst = ones(this.#outcomes) > OUTCOMES / 2
-    this.#oldestEvery = this.#untilOldest = OLDEST_TURN
+    this.#oldestEvery = OLDEST_TURN
+    this.#untilOldest = OLDEST_TURN - 1
     this.#gaveUpSince = false
   }
 
@@ -43,14 +44,22 @@ export class Futility {
     this.#newestFirst = false
   }
 
-  /** Whether this turn is the newest's. */
-  servesNewest(): boolean {
-    if (!this.#newestFirst) return false
-    if (--this.#untilOldest > 0) return true
+  /** Whether the next turn is the newest's. */
+  get servesNewest(): boolean {
+    return this.#newestFirst && this.#untilOldest > 0
+  }
+
+  /** Somebody is served. */
+  turn(): void {
+    if (!this.#newestFirst) return
+    if (this.#untilOldest > 0) {
+      this.#untilOldest--
+      return
+    }
     const next = this.#gaveUpSince ? 2 * this.#oldestEvery : this.#oldestEvery / 2
-    this.#oldestEvery = this.#untilOldest = Math.min(Math.max(next, OLDEST_TURN), RAREST_OLDEST_TURN)
+    this.#oldestEvery = Math.min(Math.max(next, OLDEST_TURN), RAREST_OLDEST_TURN)
+    this.#untilOldest = this.#oldestEvery - 1
     this.#gaveUpSince = false
-    return false
   }
 }
 

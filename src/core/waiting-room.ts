@@ -105,7 +105,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   /** Who is served next, and alive; who is past the deadline, or shed, is settled on the way. */
   next(now: number): Waiter<T> | undefined {
     const first = this.#firstLive(now)
-    return first !== undefined && this.#futility.servesNewest() ? this.#newestLive(first) : first
+    return first !== undefined && this.#futility.servesNewest ? this.#newestLive(first) : first
   }
 
   #newestLive(first: Waiter<T>): Waiter<T> {
@@ -137,6 +137,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   /** Takes out a waiter that is about to get a lease. */
   leave(waiter: Waiter<T>, now: number): void {
     this.#queue.servedBefore(waiter)
+    this.#futility.turn()
     this.#takeOut(waiter)
     this.#controlledDelay?.note(now, now - waiter.queuedAt)
     if (this.#queue.size === 0) this.#controlledDelay?.noteEmpty()

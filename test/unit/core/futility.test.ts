@@ -62,28 +62,62 @@ describe('the last 32 outcomes', () => {
     for (const gaveUp of outcomes) futility.note(gaveUp)
     return futility
   }
+  /** Takes a turn, and tells whose it was. */
+  const isNewests = (futility: Futility): boolean => {
+    const { servesNewest } = futility
+    futility.turn()
+    return servesNewest
+  }
   const times = (count: number, gaveUp: boolean): boolean[] => Array.from({ length: count }, () => gaveUp)
 
   it('decide when more than half of them gave up, and not before there are so many', () => {
-    expect(after(...times(31, true)).servesNewest()).toBe(false)
-    expect(after(...times(32, true)).servesNewest()).toBe(true)
-    expect(after(...times(16, false), ...times(16, true)).servesNewest()).toBe(false)
-    expect(after(...times(15, false), ...times(17, true)).servesNewest()).toBe(true)
-    expect(after(...times(40, false), ...times(17, true)).servesNewest()).toBe(true)
+    expect(after(...times(31, true)).servesNewest).toBe(false)
+    expect(after(...times(32, true)).servesNewest).toBe(true)
+    expect(after(...times(16, false), ...times(16, true)).servesNewest).toBe(false)
+    expect(after(...times(15, false), ...times(17, true)).servesNewest).toBe(true)
+    expect(after(...times(40, false), ...times(17, true)).servesNewest).toBe(true)
   })
 
   it('do not decide on an answer that was wanted, nor take back what they decided before the queue is empty', () => {
-    expect(after(...times(31, true), false).servesNewest()).toBe(false)
+    expect(after(...times(31, true), false).servesNewest).toBe(false)
     const futility = after(...times(32, true), ...times(60, false), true)
-    expect(futility.servesNewest()).toBe(true)
+    expect(futility.servesNewest).toBe(true)
     futility.over()
-    expect(futility.servesNewest()).toBe(false)
+    expect(futility.servesNewest).toBe(false)
   })
 
   it('leave every sixteenth turn to the oldest', () => {
     const futility = after(...times(32, true))
-    const turns = Array.from({ length: 48 }, () => futility.servesNewest())
+    const turns = Array.from({ length: 48 }, () => isNewests(futility))
     expect(turns.flatMap((newest, turn) => (newest ? [] : [turn + 1]))).toEqual([16, 32, 48])
+  })
+
+  it('are not counted again by whoever only looks who would be next', async () => {
+    const { pool, clock, take, ask } = setUp({ max: 1 })
+    const [held] = await take(1)
+    const gone = Array.from({ length: 32 }, async () => {
+      const abort = new AbortController()
+      const lease = await pool.acquire({ signal: abort.signal })
+      abort.abort()
+      lease.release()
+    })
+    const waiting = Array.from({ length: 20 }, () => ask())
+    held?.release()
+    await Promise.all(gone)
+    for (let served = 2; served <= 16; served++) {
+      // Nothing is free: what changes meanwhile serves nobody.
+      for (let change = 0; change < 5; change++) pool.resize({ max: 1 })
+      waiting.find(({ lease }) => lease?.released === false)?.lease?.release()
+      await clock.settle()
+    }
+    // Fifteen turns were the newest's, from the last to the sixth of twenty; the sixteenth was the oldest's.
+    expect(waiting.flatMap(({ lease }, index) => (lease === undefined ? [] : [index]))).toEqual([
+      0, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
+    ])
+    for (let served = 0; served < 6; served++) {
+      waiting.find(({ lease }) => lease?.released === false)?.lease?.release()
+      await clock.settle()
+    }
   })
 
   it('leave the oldest ever fewer turns while it has gone whenever it had one, and more again when it has not', () => {
@@ -91,7 +125,7 @@ describe('the last 32 outcomes', () => {
     const gaps = (gaveUp: boolean, count: number): number[] =>
       Array.from({ length: count }, () => {
         let turns = 1
-        while (futility.servesNewest()) turns++
+        while (isNewests(futility)) turns++
         futility.note(gaveUp)
         return turns
       })
