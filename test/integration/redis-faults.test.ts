@@ -236,8 +236,8 @@ describe.skipIf(found === undefined).each(ALL_DRIVERS)('on $name', (driver) => {
     const before = away.accepted
     const waiting = Array.from({ length: 200 }, () => pool.client.get('k').catch((error: unknown) => error))
     await new Promise((resolve) => setTimeout(resolve, 1_000))
-    // 0.04 to 0.2 s, to 0.4, to 0.8, …: never one for each caller.
-    expect(away.accepted - before).toBeLessThan(15)
+    // About ten a second while they are refused at once: never one for each caller.
+    expect(away.accepted - before).toBeLessThan(50)
     await away.clear()
     await Promise.all(waiting)
     expect(await pool.client.get('k')).toBe(null)
