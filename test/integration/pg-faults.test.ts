@@ -54,7 +54,8 @@ describePostgres('a pool whose server or network fails', () => {
       ),
     )
     expect(new Set(outcomes)).toEqual(new Set(['ERR_POOL_ACQUIRE_TIMEOUT ECONNREFUSED']))
-    expect(pool.stats().createErrors).toBeLessThanOrEqual(20)
+    // Eight at once, then about ten a second while they are refused at once.
+    expect(pool.stats().createErrors).toBeLessThanOrEqual(45)
   })
 
   it('costs nobody an error when idle connections are cut, and no check where the socket has told', async () => {
