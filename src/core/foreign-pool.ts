@@ -141,9 +141,9 @@ export abstract class ForeignPool implements ManagedPool, AsyncDisposable {
     lookForMistakes(this.#suspect)
   }
 
-  /** Compares `max` with what its server has left. */
-  protected async lookForRoom(setting: string, ask: () => Promise<Room | undefined>): Promise<void> {
-    const { max, total: open, creating } = this.stats()
+  /** Compares `max`, which is for each server, with what the one that answers has left. */
+  protected async lookForRoom(max: number, setting: string, ask: () => Promise<Room | undefined>): Promise<void> {
+    const { total: open, creating } = this.stats()
     await lookForRoom(
       { name: this.name, events: this.#events, sizes: { max }, inventory: { open, creating } },
       setting,

@@ -123,7 +123,8 @@ export class MongoView extends ForeignPool {
   #lookForMistakes(): void {
     this.lookForMistakes(suspicionOf(this.#client))
     if (isTest()) return
-    const ask = (): void => void this.lookForRoom('net.maxIncomingConnections', () => askRoom(this.#client))
+    const ask = (): void =>
+      void this.lookForRoom(this.#sizes.max, 'net.maxIncomingConnections', () => askRoom(this.#client))
     this.#undo.set(ask, whenFirstIdle(this.#client, ask))
   }
 
