@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { InvalidArgumentError } from 'commander'
-import { helpText, KINDS, poolConfig, readConfigFile, type Kind, type PoolConfig } from 'millpond/config'
+import { helpText, KINDS, optionHelp, poolConfig, readConfigFile, type Kind, type PoolConfig } from 'millpond/config'
 import { parse } from 'yaml'
 import type { CommandModule } from '../command.ts'
 import { EXIT, UsageError } from '../io.ts'
@@ -37,7 +37,8 @@ export const config: CommandModule = {
       .option('--json', 'for programs')
       .action((names: string[], options: Options) => {
         if (options.options !== undefined) {
-          io.out(helpText(options.options))
+          const kind = options.options
+          io.out(options.json === true ? `${JSON.stringify(optionHelp(kind), null, 2)}\n` : helpText(kind))
           done(EXIT.ok)
           return
         }
