@@ -1,6 +1,8 @@
+import { isTold } from './caller-mark.ts'
 import type { PoolContext } from './context.ts'
 import type { Entry } from './entry.ts'
 import type { Lease } from './lease.ts'
+import type { Request } from './request.ts'
 import { isHeldOnPurpose } from './steps.ts'
 
 /** Someone asks. */
@@ -42,10 +44,14 @@ export function longWait<T>(
   { id: resourceId, generation }: Entry<T>,
   { label }: Lease<T>,
   waitMillis: number,
+  caller: unknown,
 ): void {
   if (events.heard('longWait'))
-    events.queue('longWait', { pool: options.name, resourceId, generation, label, waitMillis })
+    events.queue('longWait', { pool: options.name, resourceId, generation, label, waitMillis, ...by(caller) })
 }
+
+/** What was read of a caller, where anything was. */
+export const by = (caller: unknown): { readonly caller?: unknown } => (caller === undefined ? {} : { caller })
 
 /** Someone gives a resource back after long; not whoever held it on purpose, to listen for something. */
 export function longLease<T>(context: PoolContext<T>, entry: Entry<T>, { label }: Lease<T>, useMillis: number): void {
@@ -60,11 +66,16 @@ export function longLease<T>(context: PoolContext<T>, entry: Entry<T>, { label }
   })
 }
 
-/** Someone waits. */
-export function waiting<T>(
+/** The wait of somebody of whom something was read is over; the lease that they got must not hold on to it. */
+export function waited<T>(
   { events, options }: PoolContext<T>,
-  over: Promise<boolean>,
-  label: string | undefined,
+  request: Request | undefined,
+  waitMillis: number,
+  acquired: boolean,
 ): void {
-  events.queue('waiting', { pool: options.name, label, over })
+  if (request === undefined) return
+  const { label, caller } = request
+  request.caller = undefined
+  if (isTold(waitMillis) && events.heard('waited'))
+    events.queue('waited', { pool: options.name, label, waitMillis, acquired, caller })
 }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import * as announce from './announcements.ts'
+import { marked } from './caller-mark.ts'
 import type { CloseReport } from './close-report.ts'
 import { Closing } from './closing.ts'
 import type { PoolContext } from './context.ts'
@@ -151,7 +152,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const waitedMillis = Math.max(0, now - waiter.queuedAt)
     this.load.waitTimes.record(waitedMillis)
     const lease = this.#lend(entry, now, waiter.request, waitedMillis)
-    if (waitedMillis >= this.options.slowMillis) announce.longWait(this, entry, lease, waitedMillis)
+    const caller = waiter.request?.caller
+    if (waitedMillis >= this.options.slowMillis) announce.longWait(this, entry, lease, waitedMillis, caller)
+    if (caller !== undefined) announce.waited(this, waiter.request, waitedMillis, true)
     waiter.resolve(lease)
   }
 
@@ -235,8 +238,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     try {
       if (this.#status.state !== 'open' || this.opener.recovery.probing)
         assertWorthWaiting(this, this.#status.state, this.opener.recovery, this.inventory.alive)
-      const waiter = this.room.enter(timeoutMillis, priority, request, taker)
-      if (this.events.topics.waiting.heard) announce.waiting(this, waiter.over, request?.label)
+      const waiter = this.room.enter(timeoutMillis, priority, marked(request), taker)
       if (this.inventory.available.size > 0 || !this.#full() || this.events.pending) this.changed()
       return waiter
     } catch (error) {

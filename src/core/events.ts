@@ -60,17 +60,24 @@ export interface PoolEvents {
   /** Someone asks for a resource. */
   acquireStarted: { readonly pool: string; readonly label: string | undefined }
   /**
-   * Someone must wait, and is told of in the async context of that caller. `over` is true when a resource was got, false
-   * when not; it never rejects.
+   * The wait of someone is over, with a resource or without, as far as tracing asks for it (`instrument`): it was long
+   * enough, and something was read of the caller when it began. `caller` is that: the span that was active.
    */
-  waiting: { readonly pool: string; readonly label: string | undefined; readonly over: Promise<boolean> }
-  /** Someone got nothing. */
+  waited: {
+    readonly pool: string
+    readonly label: string | undefined
+    readonly waitMillis: number
+    readonly acquired: boolean
+    readonly caller: unknown
+  }
+  /** Someone got nothing. `caller` is as in `waited`. */
   acquireFailed: {
     readonly pool: string
     readonly label: string | undefined
     readonly reason: 'timeout' | 'aborted' | 'refused' | 'failed'
     readonly durationMillis: number
     readonly error: unknown
+    readonly caller?: unknown
   }
   /** Someone got a resource. */
   acquired: LeaseEvent & { readonly durationMillis: number }
@@ -88,8 +95,8 @@ export interface PoolEvents {
   overused: LeakEvent
   /** An operation took longer than `slowMillis`, waiting included. `operation` is its fingerprint: no values. */
   slow: SlowOperation
-  /** Someone waited longer than `slowMillis` for a resource, and got it. */
-  longWait: LeaseEvent & { readonly waitMillis: number }
+  /** Someone waited longer than `slowMillis` for a resource, and got it. `caller` is as in `waited`. */
+  longWait: LeaseEvent & { readonly waitMillis: number; readonly caller?: unknown }
   /** A lease was out longer than `slowMillis`, and came back. */
   longLease: LeaseEvent & { readonly useMillis: number }
   /** A `use` callback waits for its own pool. */
@@ -133,7 +140,7 @@ const EVENT_TABLE: Readonly<Record<PoolEventName, true>> = {
   createFailed: true,
   destroyed: true,
   acquireStarted: true,
-  waiting: true,
+  waited: true,
   acquireFailed: true,
   acquired: true,
   released: true,

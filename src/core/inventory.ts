@@ -279,7 +279,8 @@ export class Inventory<T> {
       resourceId: entry.id,
       generation: entry.generation,
       reason,
-      ageMillis: clock.turnNow() - entry.createdAt,
+      // The turn's reading may be older than a create of this very turn.
+      ageMillis: Math.max(0, clock.turnNow() - entry.createdAt),
       uses: entry.uses,
       ...(error === undefined ? {} : { error }),
     })

@@ -46,8 +46,8 @@ export interface PoolEventSource {
   waiters?(options?: LookOptions): WaiterInfo[]
   /** What the percentiles of the statistics are made of; these can be added and subtracted. */
   distributions?(): Distributions
-  /** The pools that this one consists of (per origin, tenant, shard), by what tells them apart. */
-  parts?(): Iterable<readonly [key: string, pool: ManagedPool]>
+  /** What this pool consists of (per origin, tenant, shard, lane), by what tells them apart. */
+  parts?(): Iterable<readonly [key: string, part: { stats(): PoolStats }]>
 }
 
 /** What every pool shows to a registry, to metrics, to sizing and to the dashboard. */

@@ -1,4 +1,12 @@
-import type { PoolContext } from './context.ts'
+import type { Clock } from './clock.ts'
+import type { Events } from './events.ts'
+
+/** What is known of the pool. */
+export interface OperationsContext {
+  readonly options: { readonly name: string; readonly slowMillis: number }
+  readonly events: Events
+  readonly clock: Clock
+}
 
 /** What an adapter tells of one operation. */
 export interface OperationTold {
@@ -7,6 +15,11 @@ export interface OperationTold {
   readonly label?: string | undefined
   /** How long the caller waited for the resource. @defaultValue 0 */
   readonly waitMillis?: number | undefined
+  /**
+   * Runs a callback in the async context of whoever asked for the operation; called only where it was slow.
+   * @defaultValue its end is told of in that context
+   */
+  readonly inContext?: ((announce: () => void) => void) | undefined
 }
 
 /**
@@ -14,12 +27,12 @@ export interface OperationTold {
  * listens nothing is measured; ask {@link watched} before anything is made for it.
  */
 export class Operations {
-  readonly #context: Pick<PoolContext<unknown>, 'options' | 'events' | 'clock'>
+  readonly #context: OperationsContext
   /** How many were measured, and how long they took all together, in milliseconds. */
   total = 0
   totalMillis = 0
 
-  constructor(context: Pick<PoolContext<unknown>, 'options' | 'events' | 'clock'>) {
+  constructor(context: OperationsContext) {
     this.#context = context
   }
 
@@ -29,9 +42,9 @@ export class Operations {
     return events.topics.slow.heard && options.slowMillis !== Infinity
   }
 
-  /** A reading of the pool's clock, for {@link ended}. */
+  /** A reading of the pool's clock, for {@link ended}: as exact as those of leases, and next to free. */
   now(): number {
-    return this.#context.clock.now()
+    return this.#context.clock.turnNow()
   }
 
   /** Runs an operation and gives what it gives; one that gives a promise is over when that is settled. */
@@ -55,14 +68,29 @@ export class Operations {
     return result
   }
 
-  /** An operation is over. Called in the async context of whoever asked for it, which is the listeners' too. */
-  ended({ describe, label, waitMillis = 0 }: OperationTold, startedAt: number, failed: boolean): void {
-    const { options, events, clock } = this.#context
-    const useMillis = clock.now() - startedAt
+  /** An operation is over. Listeners hear of a slow one in the async context of whoever asked for it. */
+  ended(operation: OperationTold, startedAt: number, failed: boolean): void {
+    if (this.wasSlow(startedAt, operation.waitMillis)) this.tell(operation, startedAt, failed)
+  }
+
+  /** Counts an operation that is over, and says whether it is to be told of: nothing need be made for one that is not. */
+  wasSlow(startedAt: number, waitMillis = 0): boolean {
+    const useMillis = this.now() - startedAt
     this.total++
     this.totalMillis += useMillis
-    if (waitMillis + useMillis < options.slowMillis || !events.heard('slow')) return
-    events.queue('slow', { pool: options.name, operation: describe(), label, waitMillis, useMillis, failed })
-    events.flush()
+    return waitMillis + useMillis >= this.#context.options.slowMillis
+  }
+
+  /** Tells of a slow operation that {@link wasSlow} has counted. */
+  tell({ describe, label, waitMillis = 0, inContext }: OperationTold, startedAt: number, failed: boolean): void {
+    const { options, events, clock } = this.#context
+    const useMillis = clock.now() - startedAt
+    const announce = (): void => {
+      if (!events.heard('slow')) return
+      events.queue('slow', { pool: options.name, operation: describe(), label, waitMillis, useMillis, failed })
+      events.flush()
+    }
+    if (inContext === undefined) announce()
+    else inContext(announce)
   }
 }

@@ -117,7 +117,15 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       return this.#acquireWith({})
     engine.counters.requested++
     const scope = currentScope()
-    const request = scope && { label: undefined, stack: undefined, scope, signal: undefined, asker: undefined, waited: false } // prettier-ignore
+    const request = scope && {
+      label: undefined,
+      stack: undefined,
+      scope,
+      signal: undefined,
+      asker: undefined,
+      waited: false,
+      caller: undefined,
+    }
     try {
       return engine.wait(engine.options.acquireTimeoutMillis, 0, request).promise
     } catch (error) {
@@ -333,6 +341,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       signal,
       asker,
       waited: false,
+      caller: undefined,
     }
   }
 }

@@ -18,4 +18,6 @@ export interface Request {
   readonly asker: Asker | undefined
   /** It was not served at once. */
   waited: boolean
+  /** What was read of the caller when it began to wait, where somebody wants that. */
+  caller: unknown
 }

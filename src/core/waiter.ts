@@ -49,8 +49,6 @@ export class Waiter<T> extends Deadline {
   readonly #promise: Promise<Lease<T>> | undefined
   readonly #resolve: Settle<T>['resolve']
   readonly #reject: Settle<T>['reject']
-  /** Tells those who watch a waiter with a taker. */
-  #tellOver: ((got: boolean) => void) | undefined = undefined
 
   /** Its time begins later: it is not due before {@link begin}. */
   constructor(
@@ -82,15 +80,6 @@ export class Waiter<T> extends Deadline {
     return this.#promise as Promise<Lease<T>>
   }
 
-  /** Whether it got a lease, once that is known. Asked for at most once. */
-  get over(): Promise<boolean> {
-    if (this.#promise === undefined) return new Promise((resolve) => (this.#tellOver = resolve))
-    return this.#promise.then(
-      () => true,
-      () => false,
-    )
-  }
-
   begin(now: number): void {
     this.dueAt = now + this.timeoutMillis
   }
@@ -116,18 +105,12 @@ export class Waiter<T> extends Deadline {
   resolve(lease: Lease<T>): void {
     this.request?.signal?.removeEventListener('abort', this)
     if (this.#taker === undefined) this.#resolve(lease)
-    else {
-      this.#tellOver?.(true)
-      this.#taker.took(lease)
-    }
+    else this.#taker.took(lease)
   }
 
   reject(error: unknown): void {
     this.request?.signal?.removeEventListener('abort', this)
     if (this.#taker === undefined) this.#reject(error)
-    else {
-      this.#tellOver?.(false)
-      this.#taker.gotNone(error)
-    }
+    else this.#taker.gotNone(error)
   }
 }

@@ -1,3 +1,4 @@
+import * as announce from './announcements.ts'
 import type { PoolContext } from './context.ts'
 import { Alarm } from './deadlines.ts'
 import { AcquireTimeoutError, DeadlockError, OverloadedError, withoutStack } from './errors.ts'
@@ -146,7 +147,10 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   /** Ends a waiter without a lease. */
   fail(waiter: Waiter<T>, reason: AcquireFailure, error: unknown): void {
     this.#takeOut(waiter)
-    this.#count(reason, waiter.request?.label, this.#context.clock.turnNow() - waiter.queuedAt, error)
+    const { label, caller } = waiter.request ?? {}
+    const waitedMillis = this.#context.clock.turnNow() - waiter.queuedAt
+    this.#count(reason, label, waitedMillis, error, caller)
+    if (caller !== undefined) announce.waited(this.#context, waiter.request, waitedMillis, false)
     waiter.reject(error)
   }
 
@@ -219,12 +223,19 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     if (waiter.request?.scope !== undefined) countWaiting(waiter.request.scope, -1)
   }
 
-  #count(reason: AcquireFailure, label: string | undefined, durationMillis: number, error: unknown): void {
+  #count(
+    reason: AcquireFailure,
+    label: string | undefined,
+    durationMillis: number,
+    error: unknown,
+    caller?: unknown,
+  ): void {
     const { counters, events, options } = this.#context
     if (reason === 'timeout') counters.timedOut++
     else counters[reason]++
     if (events.heard('acquireFailed')) {
-      events.queue('acquireFailed', { pool: options.name, label, reason, durationMillis, error })
+      const by = announce.by(caller)
+      events.queue('acquireFailed', { pool: options.name, label, reason, durationMillis, error, ...by })
     }
   }
 

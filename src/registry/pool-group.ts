@@ -14,9 +14,10 @@ import {
   type PoolEventSource,
 } from '../core/managed-pool.ts'
 import { checkOption } from '../core/option-check.ts'
-import type { LeaseInfo, WaiterInfo } from '../core/report.ts'
+import type { LeaseInfo, ResourceInfo, WaiterInfo } from '../core/report.ts'
 import type { PoolStats } from '../core/stats.ts'
 import { sumStats } from '../core/sum-stats.ts'
+import { distributionsOf, leasesOf, resourcesOf, waitersOf } from '../core/together.ts'
 
 export interface PoolGroupOptions {
   /** Names the group: one series in metrics, one pool in a registry. @defaultValue 'group' */
@@ -171,8 +172,7 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
   /** A pool is closed: what it counted stays. */
   #bury(pool: P): void {
     this.#remember(pool.stats())
-    const last = coreOf(pool).distributions?.()
-    if (last !== undefined) this.#pastDistributions = addDistributions([this.#pastDistributions, last])
+    this.#pastDistributions = distributionsOf([coreOf(pool)], this.#pastDistributions)
   }
 
   /** One sum, however many pools there have been. */
@@ -206,18 +206,23 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
   }
 
   /** The leases of all its pools that are out, longest first. */
-  leases({ limit = 100 }: LookOptions = {}): LeaseInfo[] {
-    return this.#cores.flatMap((core) => core.leases?.({ limit }) ?? []).sort((a, b) => b.heldMillis - a.heldMillis).slice(0, limit) // prettier-ignore
+  leases(options?: LookOptions): LeaseInfo[] {
+    return leasesOf(this.#cores, options)
   }
 
   /** Who waits for one of its pools, longest first. */
-  waiters({ limit = 100 }: LookOptions = {}): WaiterInfo[] {
-    return this.#cores.flatMap((core) => core.waiters?.({ limit }) ?? []).sort((a, b) => b.waitedMillis - a.waitedMillis).slice(0, limit) // prettier-ignore
+  waiters(options?: LookOptions): WaiterInfo[] {
+    return waitersOf(this.#cores, options)
+  }
+
+  /** Every resource of its pools, the oldest first. Each pool counts its own from 1. */
+  resources(options?: LookOptions): ResourceInfo[] {
+    return resourcesOf(this.#cores, options)
   }
 
   /** The sum over all pools, also those that are closed by now. */
   distributions(): Distributions {
-    return addDistributions([this.#pastDistributions, ...this.#cores.flatMap((core) => core.distributions?.() ?? [])])
+    return distributionsOf(this.#cores, this.#pastDistributions)
   }
 
   get #cores(): PoolEventSource[] {

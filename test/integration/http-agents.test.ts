@@ -201,3 +201,36 @@ describe('their pool', () => {
     expect(() => httpAgents({ maxSockets: 0 })).toThrow(/Expected `maxSockets` to be an integer ≥ 1 or Infinity, got 0/)
   })
 })
+
+describe('watched agents', () => {
+  it('tell of connections and of slow requests, in the context of whoever made them', async () => {
+    const agents = make({ name: 'partners', maxSockets: 1, slowMillis: 120 })
+    const context = new AsyncLocalStorage<string>()
+    const told: unknown[] = []
+    agents.on('created', ({ pool, resourceId }) => told.push(['created', pool, resourceId]))
+    agents.on('destroyed', ({ reason, uses }) => told.push(['destroyed', reason, uses]))
+    const slow: unknown[] = []
+    agents.on('slow', ({ pool, operation, failed, waitMillis, useMillis }) =>
+      slow.push([context.getStore(), pool, operation, failed, waitMillis > useMillis]),
+    )
+    await get(agents, '/echo')
+    await Promise.all([
+      context.run('first', () => get(agents, '/slow?millis=200&token=secret')),
+      context.run('second', () => get(agents, '/users/42')),
+      context.run('third', () => get(agents, '/slow', { signal: AbortSignal.timeout(400) }).catch(() => undefined)),
+    ])
+    await get(agents, '/trickle?pieces=3&millis=80')
+    await waitFor(() => slow.length === 3, { what: 'three are told' })
+    expect(slow.sort()).toEqual([
+      ['first', 'partners', 'GET /slow', false, false],
+      ['second', 'partners', 'GET /users/?', false, true],
+      ['third', 'partners', 'GET /slow', true, expect.any(Boolean)],
+    ])
+    const { wait, use } = agents.distributions()
+    expect([wait.count, use.count]).toEqual([agents.stats().wait.count, agents.stats().use.count])
+    expect(Array.from(agents.parts(), ([origin]) => origin)).toEqual([server.origin])
+    await agents.close({ timeoutMillis: 1_000 })
+    expect(told[0]).toEqual(['created', `partners ${server.origin}`, 1])
+    expect(told.filter((each) => (each as string[])[0] === 'destroyed')).toHaveLength(agents.stats().created)
+  })
+})

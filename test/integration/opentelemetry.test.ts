@@ -11,20 +11,23 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
   type MetricData,
+  type MetricProducer,
 } from '@opentelemetry/sdk-metrics'
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node'
 import type Pg from 'pg'
+import * as undici from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { Pool, PoolGroup, PoolRegistry } from 'millpond'
-import { instrument } from 'millpond/opentelemetry'
+import { httpPool } from 'millpond/http'
+import { durationProducer, instrument } from 'millpond/opentelemetry'
 import { pgPool } from 'millpond/pg'
 import { FakeFactory } from 'millpond/testing'
 import { describePostgres, startServer } from '../support/pg.ts'
 
 /** A provider that keeps what it collects, and what it has collected. */
-function provider() {
+function provider(metricProducers: MetricProducer[] = []) {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
-  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000, metricProducers })
   const meterProvider = new MeterProvider({ readers: [reader] })
   return {
     meterProvider,
@@ -83,6 +86,8 @@ describe('metrics of OpenTelemetry', () => {
       'second used': 0,
     })
     expect(values(collected.get('db.client.connection.max'), POOL)).toEqual({ first: 3, second: 5 })
+    expect(values(collected.get('db.client.connection.idle.max'), POOL)).toEqual({ first: 3, second: 5 })
+    expect(values(collected.get('db.client.connection.idle.min'), POOL)).toEqual({ first: 0, second: 0 })
     expect(values(collected.get('db.client.connection.timeouts'), POOL)).toEqual({ first: 1, second: 0 })
     expect(values(collected.get('db.client.connection.pending_requests'), POOL)).toEqual({ first: 0, second: 0 })
     for (const lease of leases) lease.release()
@@ -127,6 +132,40 @@ describe('metrics of OpenTelemetry', () => {
     expect((await histogram('create_time')).count).toBe(1)
     expect((await histogram('wait_time')).count).toBe(502)
     await pool.close()
+  })
+
+  it('have the same histograms from a producer, exactly, at no cost for a lease', async () => {
+    const registry = new PoolRegistry()
+    const { meterProvider, collect, shutdown } = provider([durationProducer(registry)])
+    ends.push(shutdown)
+    const pool = registry.register(database('shop', 1))
+    const rpc = registry.register(new Pool(Object.assign(new FakeFactory(), { kind: 'grpc' as never }), { name: 'rpc' })) // prettier-ignore
+    ends.push(instrument(registry, { meterProvider, durations: false }))
+    for (let index = 0; index < 500; index++) (await pool.acquire()).release()
+    const held = await pool.acquire()
+    const waiting = pool.acquire()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    held.release()
+    ;(await waiting).release()
+    ;(await rpc.acquire()).release()
+    const collected = await collect()
+    const names = ['db.client.connection.wait_time', 'db.client.connection.use_time', 'db.client.connection.create_time', 'millpond.acquire_wait'] // prettier-ignore
+    const points = names.map((name) => {
+      const metric = collected.get(name)
+      if (metric?.dataPointType !== DataPointType.HISTOGRAM) throw new Error(`${name} must be a histogram`)
+      expect([metric.scope, metric.descriptor.unit]).toEqual(['millpond', 's'])
+      return metric.dataPoints[0]
+    })
+    expect(points.map((point) => point?.value.count)).toEqual([502, 502, 1, 1])
+    const [wait, use] = points
+    expect(wait?.attributes).toEqual({ [POOL]: 'shop' })
+    expect(points[3]?.attributes).toEqual({ pool: 'rpc', kind: 'grpc' })
+    expect(wait?.value.buckets.boundaries).toEqual([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10])
+    for (const point of points)
+      expect(point?.value.buckets.counts.reduce((sum, count) => sum + count, 0)).toBe(point?.value.count)
+    const { mean, count } = pool.stats().use
+    expect(use?.value.sum).toBeCloseTo((mean * count) / 1_000, 9)
+    await Promise.all([pool.close(), rpc.close()])
   })
 
   it('come to an SDK that is registered late, and to the one that replaces it', async () => {
@@ -174,9 +213,47 @@ describe('metrics of OpenTelemetry', () => {
     }) // prettier-ignore
     expect(values(collected.get('http.client.active_requests'), 'server.address')).toEqual({ 'a.example': 1, 'b.example': 0 }) // prettier-ignore
     expect(values(collected.get('millpond.connections_max'), 'kind')).toMatchObject({ grpc: 2 })
+    expect(collected.get('http.client.connection.duration')?.dataPoints ?? []).toEqual([])
+    http.get('http://b.example:8080').invalidate()
+    await expect
+      .poll(
+        async () => {
+          const metric = (await collect()).get('http.client.connection.duration')
+          if (metric?.dataPointType !== DataPointType.HISTOGRAM) return []
+          expect(metric.descriptor.unit).toBe('s')
+          return metric.dataPoints.map(({ attributes, value }) => [attributes['server.address'], attributes['server.port'], value.count]) // prettier-ignore
+        },
+        { timeout: 10_000 },
+      )
+      .toEqual([['b.example', 8080, 1]])
     expect(collected.get('db.client.connection.count')?.dataPoints ?? []).toEqual([])
     lease.release()
     await Promise.all([http.close(), grpc.close()])
+  })
+
+  it('of the adapter for HTTP are told by origin as well', async () => {
+    const { meterProvider, collect, shutdown } = provider()
+    ends.push(shutdown)
+    const server = createServer((_, response) => response.end('ok'))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const port = (server.address() as AddressInfo).port
+    ends.push(() => new Promise((resolve) => server.close(resolve)))
+    const registry = new PoolRegistry()
+    const pool = registry.register(httpPool(undici, { name: 'prices', origin: `http://127.0.0.1:${port}`, max: 3 }))
+    ends.push(instrument(registry, { meterProvider }))
+    await (await pool.request('/')).body.dump()
+    await expect.poll(() => pool.stats().idle).toBe(1)
+    const origin = { 'server.address': '127.0.0.1', 'server.port': port }
+    const collected = await collect()
+    expect(values(collected.get('http.client.open_connections'), 'server.port', 'http.connection.state')).toEqual({
+      [`${port} idle`]: 1,
+      [`${port} active`]: 0,
+    })
+    const waits = collected.get('millpond.acquire_wait')
+    expect(waits?.dataPointType === DataPointType.HISTOGRAM && waits.dataPoints[0]?.value.count).toBe(1)
+    await pool.close()
+    const ended = (await collect()).get('http.client.connection.duration')
+    expect(ended?.dataPoints[0]?.attributes).toMatchObject(origin)
   })
 
   it('stop when that is asked for', async () => {

@@ -69,6 +69,7 @@ export class GrpcPool<C extends GrpcClient> implements ManagedPool, AsyncDisposa
       name,
       target,
       acquireTimeoutMillis,
+      operations: core.operations,
       watchesUse: maxUseMillis !== Infinity,
       lendNow: () => core.tryAcquire(),
       acquire: (wish) => core.acquire(wish),

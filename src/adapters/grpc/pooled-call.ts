@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { PoolError } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
+import type { Operations } from '../../core/operations.ts'
 import type { AcquireOptions } from '../../core/pool.ts'
 import { statusOf } from './call-status.ts'
 import {
@@ -20,6 +21,8 @@ export interface CallHost {
   readonly target: string
   /** How long a call waits for a channel, in milliseconds. */
   readonly acquireTimeoutMillis: number
+  /** For those who hear of slow calls. */
+  readonly operations: Operations
   /** Leases may be taken from calls while they run. */
   readonly watchesUse: boolean
   /** A lease without waiting, if there is one. */
@@ -62,6 +65,11 @@ export class PooledCall implements GrpcCall, GrpcListener {
   #startedAt = 0
   /** In whose async context its listener hears: a channel's events come in that of whoever opened it, or called before. */
   #caller: AsyncResource | undefined
+  /** When it was made and when it got its channel, where somebody hears of slow calls. */
+  #askedAt = NaN
+  #sentAt = NaN
+  #messagesSent = 0
+  #messagesReceived = 0
 
   constructor(host: CallHost, args: CallArguments, wish: CallWish) {
     this.#host = host
@@ -77,6 +85,8 @@ export class PooledCall implements GrpcCall, GrpcListener {
     // `AsyncLocalStorage.snapshot()` does the same at many times the price on Node 20.
     this.#caller = new AsyncResource('MILLPOND_CALL')
     if (this.#isOver) return
+    const { operations } = this.#host
+    if (operations.watched) this.#askedAt = operations.now()
     const { label, priority } = this.#wish
     const lease = label === undefined && priority === undefined ? this.#host.lendNow() : undefined
     if (lease === undefined) this.#wait()
@@ -84,6 +94,7 @@ export class PooledCall implements GrpcCall, GrpcListener {
   }
 
   sendMessageWithContext(context: GrpcMessageContext, message: unknown): void {
+    this.#messagesSent++
     if (this.#real !== undefined) this.#real.sendMessageWithContext(context, message)
     else if (!this.#isOver) this.#keep((real) => real.sendMessageWithContext(context, message))
     else if (context.callback !== undefined) process.nextTick(context.callback)
@@ -203,6 +214,7 @@ export class PooledCall implements GrpcCall, GrpcListener {
     this.#real = real
     this.#lease = lease
     this.#startedAt = performance.now()
+    if (!Number.isNaN(this.#askedAt)) this.#sentAt = this.#host.operations.now()
     made.calls.add(this)
     if (this.#host.watchesUse) {
       lease.signal.addEventListener('abort', () =>
@@ -221,6 +233,7 @@ export class PooledCall implements GrpcCall, GrpcListener {
   }
 
   onReceiveMessage(message: unknown): void {
+    this.#messagesReceived++
     this.#heard()
     this.#inContext(() => this.#listener?.onReceiveMessage(message))
   }
@@ -238,7 +251,26 @@ export class PooledCall implements GrpcCall, GrpcListener {
       else if (made.heardAt < this.#startedAt) this.#host.suspect(made)
       lease.release()
     }
+    this.#note(status.code)
     this.#inContext(() => this.#listener?.onReceiveStatus(status))
+  }
+
+  /**
+   * Tells of the call where it was slow. A stream lasts as long as its two ends have something to say, and what was
+   * cancelled was ended by the caller.
+   */
+  #note(code: number): void {
+    if (Number.isNaN(this.#askedAt) || code === STATUS.CANCELLED) return
+    if (this.#messagesSent > 1 || this.#messagesReceived > 1) return
+    const { operations } = this.#host
+    const sentAt = Number.isNaN(this.#sentAt) ? operations.now() : this.#sentAt
+    const waitMillis = sentAt - this.#askedAt
+    if (!operations.wasSlow(sentAt, waitMillis)) return
+    const [method] = this.#arguments
+    const describe = (): string => method.replace(/^\//, '')
+    const { label } = this.#wish
+    const inContext = (announce: () => void): void => this.#inContext(announce)
+    operations.tell({ describe, label, waitMillis, inContext }, sentAt, code !== STATUS.OK)
   }
 
   #inContext(tell: () => void): void {
@@ -257,6 +289,7 @@ export class PooledCall implements GrpcCall, GrpcListener {
     this.#waiting?.abort()
     this.#waiting = undefined
     this.#kept = undefined
+    this.#note(status.code)
     process.nextTick(() => {
       const { constructor: Metadata } = this.#metadata as unknown as { constructor: new () => GrpcMetadata }
       this.#inContext(() => this.#listener?.onReceiveStatus({ ...status, metadata: new Metadata() }))

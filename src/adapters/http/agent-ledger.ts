@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Distributions } from '../../core/distribution.ts'
 import { Histogram } from '../../core/histogram.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import { Counters, type PoolStats } from '../../core/stats.ts'
@@ -15,6 +16,8 @@ export type SocketEnd = 'idle' | 'lifetime' | 'lost' | 'close' | 'broken'
 export interface Using {
   /** Since when it has a request; below 0 while it has none. Changed by the ledger only. */
   since: number
+  /** How many requests it has had. Changed by the ledger only. */
+  uses: number
 }
 
 /** What is counted of one origin. What each socket does stands on the socket, so that the counts cannot drift. */
@@ -70,6 +73,7 @@ export class AgentLedger {
     this.counters.acquired++
     if (socket.since < 0) this.#used++
     socket.since = now
+    socket.uses++
     if (waitedMillis === undefined) return
     this.counters.acquiredAfterWait++
     this.#wait.record(waitedMillis)
@@ -84,6 +88,15 @@ export class AgentLedger {
 
   closed(socket: Socket, reason: SocketEnd): void {
     if (this.#open.delete(socket)) this.counters.destroyed[reason]++
+  }
+
+  distributions(): Distributions {
+    const { acquired, acquiredAfterWait } = this.counters
+    return {
+      wait: this.#wait.distribution(acquired - acquiredAfterWait),
+      use: this.#use.distribution(),
+      create: this.#create.distribution(),
+    }
   }
 
   stats(name: string, state: PoolState, max: number): AgentOriginStats {

@@ -22,6 +22,8 @@ export interface HttpAgentsOptions extends AgentOptions {
   createTimeoutMillis?: number | undefined
   /** Closes a connection at an age of 75 to 100 % of this, when its request is over, so that names are looked up anew. @defaultValue 1_800_000 */
   maxLifetimeMillis?: number | undefined
+  /** Announces requests that take longer to the beginning of their answer, as `slow` events; `Infinity` is off. @defaultValue 1_000 */
+  slowMillis?: number | undefined
 }
 
 export interface ResolvedAgentOptions {
@@ -34,6 +36,7 @@ export interface ResolvedAgentOptions {
   readonly maxWaiting: number
   readonly createTimeoutMillis: number
   readonly maxLifetimeMillis: number
+  readonly slowMillis: number
 }
 
 const RULES: Readonly<Record<string, OptionRule>> = {
@@ -46,6 +49,7 @@ const RULES: Readonly<Record<string, OptionRule>> = {
   maxWaiting: { type: 'integer', min: 0, infinity: true },
   createTimeoutMillis: { type: 'duration', infinity: true },
   maxLifetimeMillis: { type: 'duration', infinity: true },
+  slowMillis: { type: 'duration', infinity: true },
 }
 
 /** What others call it; Node takes these without a word, and does nothing. */
@@ -95,6 +99,7 @@ export function resolveAgentOptions(given: HttpAgentsOptions): ResolvedAgentOpti
     maxWaiting = 10_000,
     createTimeoutMillis = 10_000,
     maxLifetimeMillis = 1_800_000,
+    slowMillis = 1_000,
     ...agent
   } = given
   const { maxSockets = 100, maxFreeSockets = 10 } = agent
@@ -107,5 +112,6 @@ export function resolveAgentOptions(given: HttpAgentsOptions): ResolvedAgentOpti
     maxWaiting,
     createTimeoutMillis,
     maxLifetimeMillis,
+    slowMillis,
   }
 }

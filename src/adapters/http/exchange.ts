@@ -1,15 +1,15 @@
 import type { AsyncResource } from 'node:async_hooks'
-import { PoolError } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
 import { claim } from '../../core/pool.ts'
 import { Waiter, type Taker } from '../../core/waiter.ts'
 import { followDriver, type Follower } from './after-driver.ts'
-import { isConnectionEnd, NoHttp2Error } from './classify.ts'
+import { asDriverError, isConnectionEnd, NoHttp2Error } from './classify.ts'
 import type { HttpConnection } from './connection.ts'
 import type { Abort, AnyHandler, DispatchOptions } from './driver.ts'
 import { isIdempotent, isReplayable, isTransient, pauseMillis, retryAfterMillis, type RetrySettings } from './retry.ts'
 import type { Site } from './site.ts'
 import { UnreadBodyError, type UnreadBodies } from './unread-bodies.ts'
+import { WatchedRequest } from './watched-request.ts'
 
 /** What a request tells the pool, besides what it tells undici. */
 export interface PoolWish {
@@ -23,7 +23,7 @@ export interface PoolWish {
 export interface ExchangeHost {
   readonly retry: RetrySettings | undefined
   readonly unread: UnreadBodies
-  /** The pool of an origin. @throws {PoolError} where there can be none */
+  /** The pool of an origin. @throws a `PoolError` where there can be none */
   site(origin: string): Site
   /** The server of this pool does not speak HTTP/2. */
   withoutHttp2(site: Site): void
@@ -103,6 +103,8 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
   #isHeard = false
   #isPaused = false
   #isOver = false
+  /** Where somebody hears of slow requests. */
+  #watched: WatchedRequest | undefined = undefined
 
   constructor(host: ExchangeHost, origin: string, options: DispatchOptions & PoolWish, caller: AsyncResource) {
     this.#host = host
@@ -125,6 +127,8 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
       return
     }
     this.#site = site
+    const { operations } = site.core
+    if (operations.watched) this.#watched ??= new WatchedRequest(operations, this.#options, this.#caller)
     site.budget?.requested()
     this.#try(site)
   }
@@ -197,6 +201,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
     this.#isOver = true
     this.#waiter?.abort(reason)
     this.#trouble?.endPause?.()
+    this.#watched?.over(true)
     this.tellError(reason ?? new AbortedError('Request aborted'))
   }
 
@@ -236,6 +241,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
     this.#hasBegun = false
     this.#isReused = isUsed
     if (!isIdempotent(this.#options.method)) this.#bytesBefore = connection.bytesWritten
+    this.#watched?.sent()
     connection.client.dispatch(this.#options, this.asHandler)
   }
 
@@ -268,6 +274,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
       if (this.#takeRepeat(site, retryAfterMillis(this.header(headers, 'retry-after')))) return false
     }
     this.#isHeard = true
+    this.#watched?.over(status >= 500)
     return true
   }
 
@@ -316,6 +323,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
   /** The connection is the caller's from now on; its place in the pool is free when it closes. */
   protected upgraded(socket: { once(event: 'close', listener: () => void): unknown }): void {
     this.#isOver = true
+    this.#watched?.over(false)
     const lease = this.#lease
     socket.once('close', () => {
       if (lease?.released === false) lease.release()
@@ -423,6 +431,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
   #giveBack(): void {
     if (this.#isPaused) this.#flow()
     this.#abort = undefined
+    this.#watched?.idle()
     if (this.#lease === undefined) return
     this.#spent = this.#lease
     this.#lease = undefined
@@ -432,18 +441,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
   #end(error: unknown): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#watched?.over(true)
     this.tellError(error)
   }
-}
-
-/** The driver's own error, as undici rejects with; what the pool knows stands beside it. */
-function asDriverError(error: unknown): unknown {
-  if (!PoolError.is(error) || (error.code !== 'ERR_POOL_CREATE' && error.code !== 'ERR_POOL_DOWN')) return error
-  const { cause } = error
-  if (!(cause instanceof Error)) return error
-  Object.defineProperty(cause, 'pool', {
-    value: { name: error.pool, code: error.code, message: error.message },
-    configurable: true,
-  })
-  return cause
 }

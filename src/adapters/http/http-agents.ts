@@ -2,7 +2,9 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { inspect } from 'node:util'
 import type { CloseReport } from '../../core/close-report.ts'
+import { addDistributions, type Distributions } from '../../core/distribution.ts'
 import { PoolClosedError } from '../../core/errors.ts'
+import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, ManagedPool } from '../../core/managed-pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
@@ -23,15 +25,19 @@ export interface HttpAgents extends ManagedPool, AsyncDisposable {
   readonly httpsAgent: HttpsAgent & AgentExtras
   /** The statistics of every origin, HTTP and HTTPS. */
   origins(): Readonly<Record<string, AgentOriginStats>>
-  /** Agents tell of their `closed` only; Node’s own tell of nothing else. */
-  on(event: string, listener: (report: CloseReport) => void): unknown
+  /** What there is of each origin that was asked for something. */
+  parts(): Iterable<readonly [origin: string, part: { stats(): PoolStats }]>
+  /** What the percentiles of `stats()` are made of. */
+  distributions(): Distributions
+  /** Agents tell of `created`, `createFailed`, `destroyed`, `slow` and `closed`; Node’s own tell of nothing else. */
+  on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
+  off<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
 }
 
 class AgentPair implements HttpAgents {
   readonly httpAgent: HttpAgent & AgentExtras
   readonly httpsAgent: HttpsAgent & AgentExtras
   readonly #pool: AgentPool
-  readonly #listeners: ((report: CloseReport) => void)[] = []
   #closing: Promise<CloseReport> | undefined
 
   constructor(given: HttpAgentsOptions) {
@@ -112,12 +118,27 @@ class AgentPair implements HttpAgents {
       holders: [],
       durationMillis: performance.now() - startedAt,
     }
-    for (const listener of this.#listeners) listener(report)
+    pool.tell('closed', report)
+    pool.events.clear()
     return report
   }
 
-  on(event: string, listener: (report: CloseReport) => void): this {
-    if (event === 'closed') this.#listeners.push(listener)
+  parts(): (readonly [origin: string, part: { stats(): PoolStats }])[] {
+    return Object.entries(originsOf(this.#pool)).map(([origin, stats]) => [origin, { stats: () => stats }])
+  }
+
+  distributions(): Distributions {
+    const { ledgers, pastTimes } = this.#pool
+    return addDistributions([pastTimes, ...Array.from(ledgers.values(), (ledger) => ledger.distributions())])
+  }
+
+  on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    this.#pool.events.on(event, listener)
+    return this
+  }
+
+  off<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    this.#pool.events.off(event, listener)
     return this
   }
 

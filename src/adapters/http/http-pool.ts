@@ -1,11 +1,13 @@
 import { inspect } from 'node:util'
 import type { CloseReport } from '../../core/close-report.ts'
+import type { Distributions } from '../../core/distribution.ts'
 import { OptionError } from '../../core/errors.ts'
 import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
-import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../../core/managed-pool.ts'
+import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from '../../core/managed-pool.ts'
 import { checkSizes, resolveOptions } from '../../core/options.ts'
 import type { Pool, ReadyOptions } from '../../core/pool.ts'
+import type { LeaseInfo, ResourceInfo, WaiterInfo } from '../../core/report.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { PoolGroup } from '../../registry/pool-group.ts'
 import type { HttpConnection } from './connection.ts'
@@ -44,6 +46,8 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
   readonly #dispatcher: DispatcherLike
   /** Origins whose servers turned out not to speak HTTP/2. */
   readonly #withoutHttp2 = new Set<string>()
+  /** Listeners for the end of the whole, as the group knows them. */
+  readonly #whenClosed = new Map<(report: CloseReport) => void, (report: CloseReport) => void>()
   #closing: Promise<CloseReport> | undefined
 
   constructor(undici: U, given: Readonly<Record<string, unknown>>) {
@@ -212,6 +216,37 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
     return Object.fromEntries(keys.map((origin) => [origin, this.#group.get(origin).originStats()]))
   }
 
+  /** The options of the pool of any origin, once there is one. */
+  get options(): Pool<HttpConnection>['options'] | undefined {
+    for (const [, { core }] of this.#group.parts()) return core.options
+    return undefined
+  }
+
+  /** The pools of the origins that there are now. */
+  parts(): Iterable<readonly [origin: string, pool: ManagedPool]> {
+    return this.#group.parts()
+  }
+
+  /** The requests that hold a connection, longest first. */
+  leases(options?: LookOptions): LeaseInfo[] {
+    return this.#group.leases(options)
+  }
+
+  /** The requests that wait for one, longest first. */
+  waiters(options?: LookOptions): WaiterInfo[] {
+    return this.#group.waiters(options)
+  }
+
+  /** The connections to all origins, the oldest first; those of each origin count from 1. */
+  resources(options?: LookOptions): ResourceInfo[] {
+    return this.#group.resources(options)
+  }
+
+  /** What the percentiles of {@link stats} are made of. */
+  distributions(): Distributions {
+    return this.#group.distributions()
+  }
+
   /** With the option `origin` opens a connection to it where there is none; otherwise looks at the origins there are. */
   async health(options?: HealthOptions): Promise<HealthCheck> {
     const { origin } = this.#options
@@ -230,10 +265,19 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
   on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
     if (event !== 'closed') this.#group.on(event, listener)
     else {
-      this.#group.on('closed', (report) => {
+      const ofTheWhole = (report: CloseReport): void => {
         if (report.pool === this.name) listener(report as PoolEvents[E])
-      })
+      }
+      this.#whenClosed.set(listener as (report: CloseReport) => void, ofTheWhole)
+      this.#group.on('closed', ofTheWhole)
     }
+    return this
+  }
+
+  off<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): this {
+    const ofTheWhole = this.#whenClosed.get(listener as (report: CloseReport) => void)
+    if (event === 'closed' && ofTheWhole !== undefined) this.#group.off('closed', ofTheWhole)
+    else this.#group.off(event, listener)
     return this
   }
 

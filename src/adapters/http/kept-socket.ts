@@ -13,6 +13,8 @@ export class Kept implements Using {
   /** Why it will have ended, if it ends now. */
   reason: SocketEnd = 'broken'
   since = -1
+  /** How many requests it has had. */
+  uses = 0
 
   constructor(ledger: AgentLedger, expiresAt: number) {
     this.ledger = ledger

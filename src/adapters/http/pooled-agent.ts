@@ -1,14 +1,21 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Agent as HttpAgent, ClientRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { inspect } from 'node:util'
+import { systemClock } from '../../core/clock.ts'
+import { addDistributions } from '../../core/distribution.ts'
 import { AcquireTimeoutError, OverloadedError, PoolClosedError } from '../../core/errors.ts'
+import { Events, type PoolEventName, type PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
+import { Operations } from '../../core/operations.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { sumStats } from '../../core/sum-stats.ts'
 import { AgentLedger, type AgentOriginStats } from './agent-ledger.ts'
 import { IdleSockets, keep, keepAliveMillis, Kept, keptOf } from './kept-socket.ts'
 import type { ResolvedAgentOptions } from './agent-options.ts'
 import { AgentQueue, waitForConnect } from './agent-queue.ts'
+import { classifyHttp } from './classify.ts'
+import { WatchedRequest } from './watched-request.ts'
 
 /** What Node's agents get with every request; not public in Node, and what every agent overrides. */
 interface RequestTarget {
@@ -36,13 +43,21 @@ export class AgentPool {
   readonly agents: HttpAgent[] = []
   readonly idle = new IdleSockets(() => this.agents)
   state: PoolState = 'open'
+  readonly events: Events
+  /** Measures requests, where somebody hears of slow ones. */
+  readonly operations: Operations
   /** The sum of the origins that are forgotten. */
   past: readonly PoolStats[] = []
+  pastTimes = addDistributions([])
+  /** Connections are numbered over all origins. */
+  lastId = 0
   /** What was asked for last. */
   #last: (RequestTarget & { readonly scheme: string; readonly ledger: AgentLedger }) | undefined
 
   constructor(options: ResolvedAgentOptions) {
     this.options = options
+    this.events = new Events(options.name)
+    this.operations = new Operations({ options, events: this.events, clock: systemClock })
     this.queue = new AgentQueue(
       {
         timeoutError: (ledger, waitedMillis) => this.#timeoutError(ledger, waitedMillis),
@@ -53,6 +68,12 @@ export class AgentPool {
       },
       options.acquireTimeoutMillis,
     )
+  }
+
+  tell<E extends PoolEventName>(event: E, payload: PoolEvents[E]): void {
+    if (!this.events.heard(event)) return
+    this.events.queue(event, payload)
+    this.events.flush()
   }
 
   ledger(scheme: string, target: RequestTarget): AgentLedger {
@@ -84,6 +105,7 @@ export class AgentPool {
       if (ledger.open + ledger.connecting + ledger.waiting > 0) continue
       const stats = ledger.stats(name, this.state, 0)
       this.past = [sumStats({ name, kind: 'http', state: this.state, max: 0 }, [], [...this.past, stats])]
+      this.pastTimes = addDistributions([this.pastTimes, ledger.distributions()])
       this.ledgers.delete(origin)
       this.#last = undefined
     }
@@ -153,6 +175,7 @@ export function pooledAgent(Base: AgentClass, scheme: 'http:' | 'https:', pool: 
     addRequest(request: ClientRequest, target: RequestTarget): void {
       const ledger = pool.ledger(scheme, target)
       ledger.counters.requested++
+      if (pool.operations.watched) watch(pool.operations, request)
       if (pool.state !== 'open' || queue.size >= options.maxWaiting) {
         const refusal = refusalOf(pool, ledger)
         if (refusal !== undefined) {
@@ -244,6 +267,24 @@ function overloaded({ options: { name, maxWaiting } }: AgentPool, { origin }: Ag
   )
 }
 
+/** Has a request measured, until its answer begins. */
+function watch(operations: Operations, request: ClientRequest): void {
+  const watched = new WatchedRequest(operations, request, new AsyncResource('MILLPOND_REQUEST'))
+  request.once('socket', (socket) => {
+    if (socket.connecting)
+      waitForConnect(
+        socket,
+        () => watched.sent(),
+        () => undefined,
+      )
+    else watched.sent()
+  })
+  request.once('response', ({ statusCode = 0 }) => watched.over(statusCode >= 500))
+  // An upgrade has no response, and what fails neither.
+  request.once('upgrade', () => watched.over(false))
+  request.once('close', () => watched.over(true))
+}
+
 /** Watches a socket from its birth: its connect, its requests, its end. */
 function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: ClientRequest | undefined): void {
   const { createTimeoutMillis, maxLifetimeMillis } = pool.options
@@ -251,6 +292,8 @@ function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: Cl
   const kept = new Kept(ledger, startedAt + maxLifetimeMillis * (0.75 + 0.25 * Math.random()))
   keep(socket, kept)
   ledger.connects(socket)
+  const resource = { pool: `${pool.options.name} ${ledger.origin}`, resourceId: ++pool.lastId, generation: 0 }
+  let isOpen = false
   let lastError: unknown
   socket.on('error', (error) => (lastError = error))
   const timer =
@@ -266,12 +309,15 @@ function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: Cl
     () => {
       clearTimeout(timer)
       const now = performance.now()
+      isOpen = true
       ledger.connected(socket, now - startedAt)
+      pool.tell('created', { ...resource, durationMillis: now - startedAt })
       if (request !== undefined) ledger.began(kept, now, now - startedAt)
     },
     () => {
       clearTimeout(timer)
       ledger.connectFailed(socket, lastError)
+      pool.tell('createFailed', { ...resource, durationMillis: performance.now() - startedAt, failure: classifyHttp(lastError), error: lastError }) // prettier-ignore
       if (request === undefined) return
       if (lastError === undefined) ledger.counters.aborted++
       else ledger.counters.failed++
@@ -284,7 +330,9 @@ function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: Cl
   })
   socket.once('close', () => {
     ledger.ended(kept, performance.now())
-    ledger.closed(socket, pool.state === 'open' ? kept.reason : 'close')
+    const reason = pool.state === 'open' ? kept.reason : 'close'
+    ledger.closed(socket, reason)
+    if (isOpen) pool.tell('destroyed', { ...resource, reason, ageMillis: performance.now() - startedAt, uses: kept.uses })
   })
 }
 

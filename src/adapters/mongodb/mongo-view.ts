@@ -7,7 +7,7 @@ import { Ledger, Times } from '../../core/ledger.ts'
 import type { CloseOptions, LookOptions } from '../../core/managed-pool.ts'
 import { isTest } from '../../core/mistakes.ts'
 import { checkOption, nearestName, type OptionRule } from '../../core/option-check.ts'
-import type { LeaseInfo, WaiterInfo } from '../../core/report.ts'
+import type { LeaseInfo, ResourceInfo, WaiterInfo } from '../../core/report.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { sumStats } from '../../core/sum-stats.ts'
 import { classifyMongo } from './classify.ts'
@@ -225,6 +225,11 @@ export class MongoView extends ForeignPool {
     return this.#present().map((server) => ({ ...this.#statsOf(server), address: server.address }))
   }
 
+  /** The driver's pools of the servers that are known now. */
+  parts(): (readonly [address: string, part: { stats(): PoolStats }])[] {
+    return this.#present().map((server) => [server.address, { stats: () => this.#statsOf(server) }])
+  }
+
   #statsOf(server: ServerCounts): PoolStats {
     server.settle()
     const { max, min, generation, ledger } = server
@@ -244,6 +249,14 @@ export class MongoView extends ForeignPool {
     return this.#present()
       .flatMap(({ ledger }) => ledger.waiters(limit))
       .sort((one, other) => other.waitedMillis - one.waitedMillis)
+      .slice(0, limit)
+  }
+
+  /** The connections of all servers, the oldest first. */
+  resources({ limit = 100 }: LookOptions = {}): ResourceInfo[] {
+    return this.#present()
+      .flatMap((server) => server.connections())
+      .sort((one, other) => other.ageMillis - one.ageMillis)
       .slice(0, limit)
   }
 

@@ -1,6 +1,6 @@
 import type { DestroyReason } from '../../core/factory.ts'
 import { Ledger, type Ask, type Times } from '../../core/ledger.ts'
-import type { LeaseInfo } from '../../core/report.ts'
+import type { LeaseInfo, ResourceInfo } from '../../core/report.ts'
 import { connectionsOf, pendingOf, queueOf } from './internals.ts'
 import type { DriverPool } from './driver.ts'
 
@@ -87,6 +87,19 @@ export class ServerCounts {
       })
     }
     return holders
+  }
+
+  /** Every connection that is open. */
+  connections(): ResourceInfo[] {
+    const now = this.ledger.now()
+    return Array.from(this.#open.values(), ({ resourceId, openedAt, uses, usedSince }) => ({
+      resourceId,
+      state: usedSince === undefined ? 'idle' : 'leased',
+      ageMillis: now - openedAt,
+      uses,
+      leases: usedSince === undefined ? 0 : 1,
+      generation: this.generation,
+    }))
   }
 
   /** Takes over what is there already. */

@@ -56,7 +56,9 @@ export function noteQuery(
   failed: boolean,
 ): void {
   if (Number.isNaN(askedAt)) return
-  operations.ended({ describe: () => describeQuery(query), label, waitMillis: sentAt - askedAt }, sentAt, failed)
+  const waitMillis = sentAt - askedAt
+  if (!operations.wasSlow(sentAt, waitMillis)) return
+  operations.tell({ describe: () => describeQuery(query), label, waitMillis }, sentAt, failed)
 }
 
 /** The fingerprint of the statement, or its name: never a value. */

@@ -75,6 +75,7 @@ export class RedisClusterPool<C, N> extends LanedPool<C> {
       },
       cluster: ({ signal, timeoutMillis }) => this.#cluster({ signal, timeoutMillis }),
       made: (pool) => this.hear(pool),
+      left: (pool) => this.bury(pool),
     })
     this.#make = (override) => new RedisClusterPool<C, N>(driverName, driver, { ...given, ...override }, true)
   }

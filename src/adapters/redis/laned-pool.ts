@@ -1,13 +1,16 @@
 import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
 import type { CloseReport } from '../../core/close-report.ts'
+import { addDistributions, type Distributions } from '../../core/distribution.ts'
 import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
-import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../../core/managed-pool.ts'
+import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from '../../core/managed-pool.ts'
 import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
+import type { LeaseInfo, ResourceInfo, WaiterInfo } from '../../core/report.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { sumStats } from '../../core/sum-stats.ts'
+import { distributionsOf, leasesOf, resourcesOf, waitersOf } from '../../core/together.ts'
 import { isReadOnly } from './classify.ts'
 import type { Dialect, DriverClient } from './driver.ts'
 import { DriverErrors } from './driver-errors.ts'
@@ -50,6 +53,8 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   #spawned = 0
   /** What was counted on pools of duplicates that have ended. */
   #pastChildren: PoolStats | undefined
+  /** How long things took in lanes that are gone. */
+  #pastTimes = addDistributions([])
   readonly #listening: Listening[] = []
   /** Ends a subscriber. Nobody else does before the pool ends: there is no last message. */
   readonly #subscriptions = new Set<() => Promise<void>>()
@@ -159,6 +164,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
 
   #childClosed(child: LanedPool<C>): void {
     this.#children.delete(child)
+    this.#pastTimes = distributionsOf([child], this.#pastTimes)
     const counted = this.#pastChildren === undefined ? [child.stats()] : [this.#pastChildren, child.stats()]
     this.#pastChildren = sumStats({ name: this.name, kind: this.kind, state: 'closed', max: 0 }, [], counted)
   }
@@ -251,9 +257,39 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
 
   /** The sum over the lanes, those of duplicates included. Percentiles are the highest of any lane. */
   stats(): PoolStats {
-    const lanes = [...this.#pools(), ...this.#children].map((pool) => pool.stats())
+    const lanes = this.#present.map((pool) => pool.stats())
     const past = this.#pastChildren === undefined ? this.pastStats() : [...this.pastStats(), this.#pastChildren]
     return sumStats({ name: this.name, kind: this.kind, state: this.state, max: Infinity }, lanes, past)
+  }
+
+  /** The options of the lane that `max` and `min` are about; in a cluster, those of any node, once there is one. */
+  get options(): Pool<DriverClient>['options'] | undefined {
+    return this.exclusivePools()[0]?.options
+  }
+
+  /** The lanes, and the pools of duplicates. */
+  parts(): (readonly [name: string, pool: ManagedPool])[] {
+    return this.#present.map((pool) => [pool.name, pool])
+  }
+
+  /** The connections that somebody has for themselves, longest first. */
+  leases(options?: LookOptions): LeaseInfo[] {
+    return leasesOf(this.#present, options)
+  }
+
+  /** Who waits for a connection of any lane, longest first. */
+  waiters(options?: LookOptions): WaiterInfo[] {
+    return waitersOf(this.#present, options)
+  }
+
+  /** The connections of all lanes, the oldest first; those of each lane count from 1. */
+  resources(options?: LookOptions): ResourceInfo[] {
+    return resourcesOf(this.#present, options)
+  }
+
+  /** How long things took, in all lanes that there are and were. */
+  distributions(): Distributions {
+    return distributionsOf(this.#present, this.#pastTimes)
   }
 
   protected sharedStats(): SharedLaneStats {
@@ -323,7 +359,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     if (event === 'closed') this.#whenClosed.add(listener as (report: CloseReport) => void)
     else {
       this.#listening.push([event, listener] as unknown as Listening)
-      for (const pool of [...this.#pools(), ...this.#children]) pool.on(event, listener)
+      for (const pool of this.#present) pool.on(event, listener)
     }
     return this
   }
@@ -332,12 +368,21 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     this.#whenClosed.delete(listener as (report: CloseReport) => void)
     const index = this.#listening.findIndex(([name, known]) => name === event && known === listener)
     if (index >= 0) this.#listening.splice(index, 1)
-    for (const pool of [...this.#pools(), ...this.#children]) pool.off(event, listener)
+    for (const pool of this.#present) pool.off(event, listener)
     return this
   }
 
   #pools(): Pool<DriverClient>[] {
     return [this.#shared.pool, ...this.exclusivePools(), this.#subscribers]
+  }
+
+  get #present(): (Pool<DriverClient> | LanedPool<C>)[] {
+    return [...this.#pools(), ...this.#children]
+  }
+
+  /** A lane is gone; how long things took in it stays known. */
+  protected bury(pool: Pool<DriverClient>): void {
+    this.#pastTimes = distributionsOf([pool], this.#pastTimes)
   }
 
   /** Has the listeners of this pool hear a lane that came later. */

@@ -27,6 +27,8 @@ export interface NodeLanesHost extends ExclusiveLaneHost {
   cluster(options: AcquireOptions): Promise<DriverClient>
   /** A lane was made. */
   made(pool: Pool<DriverClient>): void
+  /** The lane of a node that has left is closed. */
+  left(pool: Pool<DriverClient>): void
 }
 
 /** Somebody who waits for a connection to the node that served the slot. */
@@ -222,6 +224,7 @@ export class NodeLanes {
       void pool.close({ waiters: 'reject' }).then(() => {
         this.#leaving.delete(pool)
         this.#past.push(pool.stats())
+        this.#host.left(pool)
       })
     }
   }

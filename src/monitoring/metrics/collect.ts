@@ -4,13 +4,13 @@ import type { ManagedPool } from '../../core/managed-pool.ts'
 import { lookAt, type Look } from '../look.ts'
 import { ADVISED_BUCKETS } from './semconv.ts'
 import {
-  CONVENTIONAL,
   conventionOf,
   DURATION_BUCKETS,
   DURATIONS,
   METRICS,
   OTEL_DURATIONS,
   OTEL_METRICS,
+  OTEL_NAMES,
   type DurationRow,
   type MetricRow,
 } from './table.ts'
@@ -72,10 +72,10 @@ function partsOf(looks: readonly Look[], options: MetricOptions): Part[] {
   const isDb = ({ stats }: Look): boolean => conventionOf(stats.kind) === 'db'
   const db = looks.filter(isDb)
   return [
-    { ...native, metrics: METRICS.filter(({ name }) => !CONVENTIONAL.has(name)), durations: [] },
+    { ...native, metrics: METRICS.filter(({ name }) => !(name in OTEL_NAMES)), durations: [] },
     {
       ...native,
-      metrics: METRICS.filter(({ name }) => CONVENTIONAL.has(name)),
+      metrics: METRICS.filter(({ name }) => name in OTEL_NAMES),
       looks: looks.filter((look) => !isDb(look)),
     },
     {
@@ -98,7 +98,7 @@ export function collect(pools: Iterable<ManagedPool>, options: MetricOptions = {
         type,
         help,
         samples: looks.flatMap((look) =>
-          read(look.stats).map(({ label, value }) => ({
+          read(look.stats, look.idle).map(({ label, value }) => ({
             suffix: '',
             labels:
               label === undefined || labelName === undefined

@@ -1,6 +1,7 @@
 import type { Distributions } from '../../core/distribution.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { PoolStats } from '../../core/stats.ts'
+import type { IdleLimits } from '../look.ts'
 
 /** One number of a metric, with the label that tells it from the others of the same pool. */
 export interface Reading {
@@ -19,7 +20,7 @@ export interface MetricRow {
   /** In UCUM, as OpenTelemetry wants it. */
   readonly unit: string
   /** Nothing where a pool has no such number: an unlimited one has no `max`. */
-  readonly read: (stats: PoolStats) => readonly Reading[]
+  readonly read: (stats: PoolStats, idle: IdleLimits | undefined) => readonly Reading[]
 }
 
 const SECONDS = 1 / 1_000
@@ -150,9 +151,6 @@ export const METRICS = [
   },
 ] as const satisfies readonly MetricRow[]
 
-/** Of these, those that OpenTelemetry has another name for. */
-export const CONVENTIONAL: ReadonlySet<string> = new Set<MetricName>(['connections_max', 'pending_requests'])
-
 export type MetricName = (typeof METRICS)[number]['name']
 
 /** One distribution of durations. */
@@ -192,6 +190,20 @@ export const OTEL_METRICS: readonly MetricRow[] = [
     read: ({ max }) => (max === Infinity ? [] : one(max)),
   },
   {
+    name: 'db_client_connection_idle_max',
+    type: 'gauge',
+    unit: '{connection}',
+    help: 'The maximum number of idle open connections allowed.',
+    read: (_, idle) => (idle === undefined || idle.max === Infinity ? [] : one(idle.max)),
+  },
+  {
+    name: 'db_client_connection_idle_min',
+    type: 'gauge',
+    unit: '{connection}',
+    help: 'The minimum number of idle open connections allowed.',
+    read: ({ min }, idle) => one(idle?.min ?? min),
+  },
+  {
     name: 'db_client_connection_pending_requests',
     type: 'gauge',
     unit: '{request}',
@@ -224,6 +236,15 @@ export const OTEL_DURATIONS: readonly DurationRow[] = [
     help: 'The time it took to create a new connection.',
   },
 ]
+
+/** What a database's metrics are called instead, where OpenTelemetry has a name for just the same. */
+export const OTEL_NAMES: Readonly<Partial<Record<MetricName | DurationName, string>>> = {
+  connections_max: 'db_client_connection_max',
+  pending_requests: 'db_client_connection_pending_requests',
+  acquire_wait_seconds: 'db_client_connection_wait_time_seconds',
+  connection_use_seconds: 'db_client_connection_use_time_seconds',
+  connection_create_seconds: 'db_client_connection_create_time_seconds',
+}
 
 /** The boundaries that OpenTelemetry advises for database durations, and a few between, in seconds. */
 export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const

@@ -52,6 +52,8 @@ export interface OpenTelemetryApi {
   readonly trace: {
     getActiveSpan(): SpanLike | undefined
     getTracer(name: string): TracerLike
+    /** The context with this span as its active one. */
+    setSpan(context: never, span: never): unknown
   }
   readonly context: { active(): unknown }
 }

@@ -1,8 +1,6 @@
 import { distributionSince, valueOf, type Distributions } from '../../core/distribution.ts'
 import { coreOf, type ManagedPool } from '../../core/managed-pool.ts'
-import type { Instruments } from './instruments.ts'
-
-const KINDS = ['wait', 'use', 'create'] as const
+import { DURATION_KINDS, type Instruments } from './instruments.ts'
 
 /**
  * Records the durations of one pool in histograms of OpenTelemetry. It has none that are observed, so what the pool has
@@ -24,10 +22,9 @@ export class DurationRecorder {
     if (now === undefined) return
     const before = this.#before
     this.#before = now
-    const stats = this.#pool.stats()
-    for (const kind of KINDS) {
+    for (const kind of DURATION_KINDS) {
       const { zeros, buckets } = before === undefined ? now[kind] : distributionSince(now[kind], before[kind])
-      const { histogram, attributes } = instruments.durationOf(stats, kind)
+      const { histogram, attributes } = instruments.durationOf(this.#pool, kind)
       for (let left = zeros; left > 0; left--) histogram.record(0, attributes)
       for (const [bucket, count] of buckets.entries()) {
         if (count === 0) continue

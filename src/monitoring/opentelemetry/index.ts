@@ -1,3 +1,5 @@
 export { instrument } from './instrument.ts'
+export { durationProducer } from './producer.ts'
+export type { MetricProducerLike } from './producer.ts'
 export type { InstrumentOptions } from './instrument.ts'
 export type { MeterProviderLike, OpenTelemetryApi } from './api.ts'

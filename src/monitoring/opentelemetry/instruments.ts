@@ -1,6 +1,8 @@
+import type { ManagedPool } from '../../core/managed-pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
-import { ADVISED_BUCKETS, DB, HTTP } from '../metrics/semconv.ts'
-import { CONVENTIONAL, conventionOf, DURATIONS, METRICS, type MetricRow } from '../metrics/table.ts'
+import type { IdleLimits } from '../look.ts'
+import { ADVISED_BUCKETS, DB, HTTP, LIFETIME_BUCKETS } from '../metrics/semconv.ts'
+import { conventionOf, DURATIONS, METRICS, OTEL_NAMES, type MetricRow } from '../metrics/table.ts'
 import type { Attributes, HistogramLike, MeterLike, ObservableLike, ObserverLike } from './api.ts'
 
 type Observe = (observable: ObservableLike, value: number, attributes: Attributes) => void
@@ -13,6 +15,25 @@ export interface Part {
 
 /** `acquires_total` is `millpond.acquires` here: exporters add the unit and `_total` themselves. */
 const ownName = (name: string): string => `millpond.${name.replace(/_(total|seconds)$/, '')}`
+
+export const DURATION_KINDS = ['wait', 'use', 'create'] as const
+export type DurationKind = (typeof DURATION_KINDS)[number]
+
+const DB_DURATIONS: Readonly<Record<DurationKind, { readonly name: string; readonly description: string }>> = {
+  wait: { name: DB.waitTime, description: 'The time it took to obtain an open connection from the pool.' },
+  use: { name: DB.useTime, description: 'The time between borrowing a connection and returning it to the pool.' },
+  create: { name: DB.createTime, description: 'The time it took to create a new connection.' },
+}
+
+/** Under which name a duration of a pool is told, and with which attributes. */
+export function durationOf(
+  { name: pool, kind }: Pick<ManagedPool, 'name' | 'kind'>,
+  of: DurationKind,
+): { readonly name: string; readonly description: string; readonly attributes: Attributes } {
+  if (conventionOf(kind) === 'db') return { ...DB_DURATIONS[of], attributes: { [DB.poolName]: pool } }
+  const { name, help: description } = DURATIONS.find((row) => row.of === of) ?? DURATIONS[0]
+  return { name: ownName(name), description, attributes: { pool, kind } }
+}
 
 /** The instruments of one meter, and what is observed with them. */
 export class Instruments {
@@ -29,6 +50,7 @@ export class Instruments {
       'The number of connections that are in the state described by the state attribute.',
     )
     upDown(DB.max, '{connection}', 'The maximum number of open connections allowed.')
+    upDown(DB.idleMax, '{connection}', 'The maximum number of idle open connections allowed.')
     upDown(DB.idleMin, '{connection}', 'The minimum number of idle open connections allowed.')
     upDown(DB.pendingRequests, '{request}', 'The number of current pending requests for an open connection.')
     this.#observables.set(
@@ -57,13 +79,16 @@ export class Instruments {
             : meter.createObservableUpDownCounter(own, options)
       this.#observables.set(own, observable)
     }
-    const advice = { explicitBucketBoundaries: [...ADVISED_BUCKETS] }
-    const duration = (name: string, description: string): void => {
+    const duration = (name: string, description: string, boundaries: readonly number[] = ADVISED_BUCKETS): void => {
+      const advice = { explicitBucketBoundaries: [...boundaries] }
       this.#histograms.set(name, meter.createHistogram(name, { unit: 's', description, advice }))
     }
-    duration(DB.waitTime, 'The time it took to obtain an open connection from the pool.')
-    duration(DB.useTime, 'The time between borrowing a connection and returning it to the pool.')
-    duration(DB.createTime, 'The time it took to create a new connection.')
+    for (const { name, description } of Object.values(DB_DURATIONS)) duration(name, description)
+    duration(
+      HTTP.connectionDuration,
+      'The duration of the successfully established outbound HTTP connections.',
+      LIFETIME_BUCKETS,
+    )
     for (const { name, help } of DURATIONS) duration(ownName(name), help)
   }
 
@@ -72,17 +97,17 @@ export class Instruments {
   }
 
   /** Observes one pool with these statistics, and the parts that it consists of. */
-  observe(stats: PoolStats, parts: readonly Part[], observer: ObserverLike): void {
+  observe(stats: PoolStats, idle: IdleLimits | undefined, parts: readonly Part[], observer: ObserverLike): void {
     const observe: Observe = (observable, value, attributes) => {
       observer.observe(observable as never, value, attributes)
     }
     const convention = conventionOf(stats.kind)
-    if (convention === 'db') this.#observeDatabase(stats, observe)
+    if (convention === 'db') this.#observeDatabase(stats, idle, observe)
     if (convention === 'http') this.#observeHttp(stats, parts, observe)
     const rows: readonly MetricRow[] = METRICS
     for (const { name, label: labelName, read } of rows) {
-      if (convention === 'db' && CONVENTIONAL.has(name)) continue
-      for (const { label, value } of read(stats)) {
+      if (convention === 'db' && name in OTEL_NAMES) continue
+      for (const { label, value } of read(stats, idle)) {
         const attributes: Attributes = { pool: stats.name, kind: stats.kind }
         if (label !== undefined && labelName !== undefined) attributes[labelName] = label
         observe(this.#observable(ownName(name)), value, attributes)
@@ -91,13 +116,20 @@ export class Instruments {
   }
 
   /** Which histogram tells how long callers waited, leases were out, or creates took, and with which attributes. */
-  durationOf(stats: PoolStats, of: 'wait' | 'use' | 'create'): { histogram: HistogramLike; attributes: Attributes } {
-    const isDb = conventionOf(stats.kind) === 'db'
-    const own = DURATIONS.find((row) => row.of === of)?.name ?? ''
-    const name = isDb ? { wait: DB.waitTime, use: DB.useTime, create: DB.createTime }[of] : ownName(own)
+  durationOf(pool: ManagedPool, kind: DurationKind): { histogram: HistogramLike; attributes: Attributes } {
+    const { name, attributes } = durationOf(pool, kind)
+    return { histogram: this.#histogram(name), attributes }
+  }
+
+  /** A connection to an origin is closed. */
+  connectionEnded(origin: string, ageMillis: number): void {
+    this.#histogram(HTTP.connectionDuration).record(ageMillis / 1_000, serverOf(origin))
+  }
+
+  #histogram(name: string): HistogramLike {
     const histogram = this.#histograms.get(name)
     if (histogram === undefined) throw new Error(`bug: no histogram "${name}"`)
-    return { histogram, attributes: isDb ? { [DB.poolName]: stats.name } : { pool: stats.name, kind: stats.kind } }
+    return histogram
   }
 
   #observable(name: string): ObservableLike {
@@ -106,12 +138,13 @@ export class Instruments {
     return observable
   }
 
-  #observeDatabase(stats: PoolStats, observe: Observe): void {
+  #observeDatabase(stats: PoolStats, idle: IdleLimits | undefined, observe: Observe): void {
     const attributes = { [DB.poolName]: stats.name }
     for (const state of ['idle', 'used'] as const)
       observe(this.#observable(DB.count), stats[state], { ...attributes, [DB.state]: state })
     if (stats.max !== Infinity) observe(this.#observable(DB.max), stats.max, attributes)
-    observe(this.#observable(DB.idleMin), stats.min, attributes)
+    if (idle !== undefined && idle.max !== Infinity) observe(this.#observable(DB.idleMax), idle.max, attributes)
+    observe(this.#observable(DB.idleMin), idle?.min ?? stats.min, attributes)
     observe(this.#observable(DB.pendingRequests), stats.waiting, attributes)
     observe(this.#observable(DB.timeouts), stats.timedOut, attributes)
   }

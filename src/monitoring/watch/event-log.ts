@@ -5,7 +5,10 @@ import { errorCode, textOf, type KeptEventName } from './event-text.ts'
 export interface KeptEvent {
   /** Counts up, so that whoever looks again can ask for what is new. */
   readonly id: number
+  /** The pool as it is registered. */
   readonly pool: string
+  /** Which of the pools that it consists of, where it does: an origin's, a tenant's, a lane. */
+  readonly part: string | undefined
   readonly event: KeptEventName
   /** When it happened first, in milliseconds since 1970. */
   readonly at: number
@@ -48,6 +51,7 @@ export class EventLog {
 
   /** Keeps the event. Gives it back where it is not merely one more of what has just happened. */
   add<E extends KeptEventName>(
+    pool: string,
     name: E,
     event: PoolEvents[E],
     at: number,
@@ -60,7 +64,7 @@ export class EventLog {
       readonly reason?: string
     }
     const code = errorCode(error)
-    const key = [event.pool, name, name === 'slow' ? textOf(name, event) : reason, code, label].join('\n')
+    const key = [pool, event.pool, name, name === 'slow' ? textOf(name, event) : reason, code, label].join('\n')
     const latest = this.#latest.get(key)
     if (latest !== undefined && at - latest.lastAt < SAME_MILLIS) {
       latest.times++
@@ -69,7 +73,8 @@ export class EventLog {
     }
     const kept: KeptEvent = {
       id: ++this.#lastId,
-      pool: event.pool,
+      pool,
+      part: event.pool === pool ? undefined : event.pool,
       event: name,
       at,
       lastAt: at,

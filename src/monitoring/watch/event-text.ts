@@ -5,7 +5,7 @@ import type { LogLevel } from './logger.ts'
 /** The events that are worth keeping. What happens on every acquire is not, and stays unheard. */
 export type KeptEventName = Exclude<
   PoolEventName,
-  'acquireStarted' | 'acquired' | 'waiting' | 'released' | 'createStarted' | 'validated' | 'probe'
+  'acquireStarted' | 'acquired' | 'waited' | 'released' | 'createStarted' | 'validated' | 'probe'
 >
 
 /** How loud each is in a log; `quiet` ones are kept and not logged. */

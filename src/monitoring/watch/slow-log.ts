@@ -2,7 +2,10 @@ import type { SlowOperation } from '../../core/events.ts'
 
 /** Slow operations of one pool that differ in their values only. */
 export interface SlowGroup {
+  /** The pool as it is registered. */
   readonly pool: string
+  /** Which of the pools that it consists of, where it does. */
+  readonly part: string | undefined
   /** The fingerprint that they have in common. */
   readonly operation: string
   count: number
@@ -28,10 +31,12 @@ export class SlowLog {
     this.#limit = limit
   }
 
-  add({ pool, operation, label, waitMillis, useMillis, failed }: SlowOperation, at: number, traceId?: string): void {
-    const key = `${pool}\n${operation}`
+  add(pool: string, slow: SlowOperation, at: number, traceId?: string): void {
+    const { operation, label, waitMillis, useMillis, failed } = slow
+    const key = [pool, slow.pool, operation].join('\n')
     const group = this.#groups.get(key) ?? {
       pool,
+      part: slow.pool === pool ? undefined : slow.pool,
       operation,
       count: 0,
       failed: 0,

@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { readCallers } from '../../core/caller-mark.ts'
 import { systemClock, type Clock, type Timer } from '../../core/clock.ts'
 import { OptionError } from '../../core/errors.ts'
 import type { PoolEvents } from '../../core/events.ts'
@@ -15,7 +16,11 @@ import { UtilizationWatch, type UtilizationAlert, type UtilizationOptions } from
 
 /** Minimum of `@opentelemetry/api`: what finds the span that is active now. It is handed in, never imported. */
 export interface TraceApi {
-  readonly trace: { getActiveSpan(): { spanContext(): { readonly traceId: string } } | undefined }
+  readonly trace: { getActiveSpan(): Span | undefined }
+}
+
+interface Span {
+  spanContext(): { readonly traceId: string }
 }
 
 export interface WatchOptions {
@@ -31,7 +36,7 @@ export interface WatchOptions {
   keepEvents?: number | undefined
   /** How many kinds of slow operations are kept, of all pools together. @defaultValue 200 */
   keepSlow?: number | undefined
-  /** `@opentelemetry/api`, so that slow operations tell their trace. @defaultValue none */
+  /** `@opentelemetry/api`, so that slow operations, long waits and long leases tell their trace. @defaultValue none */
   openTelemetry?: TraceApi | undefined
   /** @defaultValue the process's clock */
   clock?: Clock | undefined
@@ -78,6 +83,7 @@ export class PoolWatch implements Disposable {
   }
   readonly #timers = new Set<Timer>()
   readonly #unfollow: () => void
+  readonly #endReading: (() => void) | undefined
 
   /** @throws {OptionError} on a wrong option */
   constructor(registry: Followable, options: WatchOptions = {}) {
@@ -99,6 +105,9 @@ export class PoolWatch implements Disposable {
     this.#log = new EventLog(keepEvents)
     this.#slow = new SlowLog(keepSlow)
     this.#samples = Math.max(1, Math.ceil(keepMillis / everyMillis))
+    const { openTelemetry } = options
+    this.#endReading =
+      openTelemetry && readCallers({ read: () => openTelemetry.trace.getActiveSpan(), fromMillis: Infinity })
     this.#unfollow = registry.follow((pool) => this.#add(pool))
     this.#every(everyMillis, () => this.#look())
     if (log !== undefined) this.#every(log.everyMillis, () => this.#logStatistics())
@@ -144,6 +153,7 @@ export class PoolWatch implements Disposable {
   /** Stops watching; what was kept can still be read. */
   close(): void {
     this.#unfollow()
+    this.#endReading?.()
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
     for (const { unsubscribe } of this.#watched.values()) unsubscribe()
@@ -188,10 +198,9 @@ export class PoolWatch implements Disposable {
 
   #happened(name: KeptEventName, event: PoolEvents[KeptEventName], pool: ManagedPool): void {
     const at = this.#clock.wallNow()
-    // An operation is told in the async context of whoever asked for it; other events are not.
-    const traceId = name === 'slow' ? this.#traceId() : undefined
-    if (name === 'slow') this.#slow.add(event as PoolEvents['slow'], at, traceId)
-    const kept = this.#log.add(name, event, at, traceId)
+    const traceId = this.#traceId(name, event)
+    if (name === 'slow') this.#slow.add(pool.name, event as PoolEvents['slow'], at, traceId)
+    const kept = this.#log.add(pool.name, name, event, at, traceId)
     // A group's pools come and go; only its own end is one.
     if (name === 'closed' && pool.state === 'closed' && this.#watched.get(pool.name)?.pool === pool)
       this.#watched.delete(pool.name)
@@ -200,16 +209,24 @@ export class PoolWatch implements Disposable {
     if (level !== 'quiet') {
       this.#write?.({
         level,
-        message: `pool "${kept.pool}": ${kept.text}`,
+        message: `pool "${kept.part ?? kept.pool}": ${kept.text}`,
         fields: fieldsOf(kept),
       })
     }
     this.#tell('event', kept)
   }
 
-  #traceId(): string | undefined {
+  /**
+   * An operation is told of in the async context of whoever asked for it, a long lease in that of whoever gave it back;
+   * a wait ends in somebody else's, so its caller was read when it began.
+   */
+  #traceId(name: KeptEventName, event: object): string | undefined {
+    const { openTelemetry } = this.#options
+    if (openTelemetry === undefined) return undefined
     try {
-      return this.#options.openTelemetry?.trace.getActiveSpan()?.spanContext().traceId
+      const isOwnContext = name === 'slow' || name === 'longLease'
+      const span = isOwnContext ? openTelemetry.trace.getActiveSpan() : (event as { readonly caller?: Span }).caller
+      return span?.spanContext().traceId
     } catch {
       return undefined
     }
@@ -267,6 +284,7 @@ export function watchPools(registry: Followable, options: WatchOptions = {}): Po
 
 function fieldsOf({
   pool,
+  part,
   event,
   text,
   label,
@@ -275,7 +293,7 @@ function fieldsOf({
   numbers,
   traceId,
 }: KeptEvent): Record<string, unknown> {
-  const fields = { pool, event, text, label, stack, errorCode, ...numbers, traceId }
+  const fields = { pool, part, event, text, label, stack, errorCode, ...numbers, traceId }
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }
 

@@ -1,7 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { inspect } from 'node:util'
 import { describe, expect, it, vi } from 'vitest'
 import { Pool, type Lease } from 'millpond'
 import { FakeError, FakeFactory, ManualClock, type FakeResource } from 'millpond/testing'
+import { readCallers } from '../../../src/core/caller-mark.ts'
 import { listen, setUp } from '../../support/harness.ts'
 import { after } from '../../support/simulation.ts'
 
@@ -422,19 +424,42 @@ describe('looking at a pool', () => {
     for (const lease of leases) lease.release()
   })
 
-  it('hears who waits, and whether it was in vain', async () => {
-    const { pool, take, ask, clock } = setUp({ max: 1 })
-    const ends: boolean[] = []
-    pool.on('waiting', ({ over }) => void over.then((served) => ends.push(served)))
+  it('hears what was read of those who waited long enough, and whether it was in vain', async () => {
+    const caller = new AsyncLocalStorage<string>()
+    const end = readCallers({ read: () => caller.getStore(), fromMillis: 20 })
+    const { pool, take, ask, clock } = setUp({ max: 1, slowMillis: 30 })
+    const told: unknown[] = []
+    pool.on('waited', ({ caller: who, waitMillis, acquired, label }) => told.push([who, waitMillis, acquired, label]))
+    pool.on('longWait', (event) => told.push(['longWait', event.caller]))
+    pool.on('acquireFailed', (event) => told.push([event.reason, event.caller]))
     const [held] = await take(1)
-    ask({ timeoutMillis: 10 })
-    const served = ask()
+    caller.run('soon', () => ask({ timeoutMillis: 10 }))
+    caller.run('late', () => ask({ timeoutMillis: 25, label: 'job' }))
+    const served = caller.run('served', () => ask())
+    const unread = ask()
     await clock.advance(50)
     held?.release()
     await clock.settle()
     served.lease?.release()
-    // The one that opened the first resource had waited too.
-    expect(ends).toEqual([true, false, true])
+    await clock.settle()
+    unread.lease?.release()
+    expect(told).toEqual([
+      ['timeout', 'soon'],
+      ['timeout', 'late'],
+      ['late', 25, false, 'job'],
+      ['longWait', 'served'],
+      ['served', 50, true, undefined],
+      ['longWait', undefined],
+    ])
+    told.length = 0
+    end()
+    const [again] = await take(1)
+    const late = caller.run('late', () => ask())
+    await clock.advance(50)
+    again?.release()
+    await clock.settle()
+    late.lease?.release()
+    expect(told).toEqual([['longWait', undefined]])
   })
 })
 

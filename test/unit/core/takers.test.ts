@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Lease, PoolError } from 'millpond'
 import type { FakeResource } from 'millpond/testing'
+import { readCallers } from '../../../src/core/caller-mark.ts'
 import { claim } from '../../../src/core/pool.ts'
 import { Waiter } from '../../../src/core/waiter.ts'
 import { listen, setUp } from '../../support/harness.ts'
@@ -81,7 +82,8 @@ describe('who claims without a promise', () => {
     const { pool, clock, events } = harness
     listen(harness, 'acquireStarted', 'acquired', 'released')
     const outcomes: boolean[] = []
-    pool.on('waiting', ({ over }) => void over.then((got) => outcomes.push(got)))
+    const end = readCallers({ read: () => 'somebody', fromMillis: 0 })
+    pool.on('waited', ({ acquired }) => outcomes.push(acquired))
     const held = await pool.acquire()
     const [served, left] = [new Notes(), new Notes()]
     claim(pool, served, undefined, undefined)
@@ -89,6 +91,7 @@ describe('who claims without a promise', () => {
     held.release()
     served.lease?.release()
     await clock.settle()
+    end()
     expect(outcomes.sort()).toEqual([false, true, true])
     expect(events).toEqual([
       'acquireStarted', 'acquired', 'acquireStarted', 'acquireStarted', 'released', 'acquired', 'released',

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Pool, PoolGroup, PoolRegistry } from 'millpond'
@@ -97,7 +98,71 @@ describe('a watch', () => {
     expect(watch.events()[0]).toMatchObject({ event: 'slow', traceId: 'trace-2', numbers: { waitMillis: 99 } })
   })
 
-  it('survives a trace API that throws', () => {
+  it('tells the trace of whoever waited long, or in vain, or held a lease for long', async () => {
+    const spans = new AsyncLocalStorage<string>()
+    const openTelemetry = {
+      trace: {
+        getActiveSpan: () => {
+          const traceId = spans.getStore()
+          return traceId === undefined ? undefined : { spanContext: () => ({ traceId }) }
+        },
+      },
+    }
+    const { pool, watch, clock } = watched({ openTelemetry }, { max: 1, slowMillis: 100 })
+    const work = async (millis: number, timeoutMillis = 5_000): Promise<void> => {
+      const lease = await pool.acquire({ timeoutMillis })
+      await new Promise((resolve) => clock.setTimer(() => resolve(undefined), millis))
+      lease.release()
+    }
+    const all = [
+      spans.run('holder', () => work(200)),
+      spans.run('waiter', () => work(1)),
+      spans.run('impatient', () => work(1, 50).catch(() => undefined)),
+    ]
+    for (let turn = 0; turn < 10; turn++) await clock.advance(50)
+    await Promise.all(all)
+    expect(watch.events().map(({ event, traceId }) => [event, traceId])).toEqual([
+      ['longWait', 'waiter'],
+      ['longLease', 'holder'],
+      ['acquireFailed', 'impatient'],
+      ['created', undefined],
+    ])
+    watch.close()
+    // What is not watched any more is not read either.
+    const held = await pool.acquire()
+    let caller: unknown = 'not told'
+    pool.on('longWait', (event) => (caller = event.caller))
+    const late = spans.run('late', () => work(1))
+    await clock.advance(200)
+    held.release()
+    for (let turn = 0; turn < 3; turn++) await clock.advance(50)
+    await late
+    expect(caller).toBeUndefined()
+  })
+
+  it('keeps what happens in the pools of a group under the name of the group, and tells them apart', async () => {
+    const { clock } = setUp()
+    const registry = new PoolRegistry()
+    const watch = watchPools(registry, { clock })
+    const lines: string[] = []
+    watchPools(registry, { clock, logger: ({ message }) => lines.push(message) })
+    const group = new PoolGroup({ name: 'tenants', clock }, (name: string) => new Pool(new FakeFactory(), { name, clock, slowMillis: 1 })) // prettier-ignore
+    registry.register(group)
+    for (const tenant of ['a', 'b'])
+      group.get(tenant).operations.run({ describe: () => 'SELECT ?', waitMillis: 5 }, () => undefined)
+    expect(watch.slow('tenants').map(({ part, count }) => [part, count])).toEqual([
+      ['a', 1],
+      ['b', 1],
+    ])
+    expect(watch.events().map(({ pool, part }) => [pool, part])).toEqual([
+      ['tenants', 'b'],
+      ['tenants', 'a'],
+    ])
+    expect(lines[0]).toMatch(/^pool "a": slow: SELECT \?/)
+    await group.close()
+  })
+
+  it('survives a trace API that throws, as do those who wait', async () => {
     const openTelemetry = {
       trace: {
         getActiveSpan: () => {
@@ -105,9 +170,12 @@ describe('a watch', () => {
         },
       },
     }
-    const { pool, watch } = watched({ openTelemetry }, { slowMillis: 1 })
+    const { pool, watch, clock } = watched({ openTelemetry }, { slowMillis: 1 })
     pool.operations.run({ describe: () => 'x', waitMillis: 5 }, () => undefined)
     expect(watch.slow()).toMatchObject([{ operation: 'x', lastTraceId: undefined }])
+    const waiting = pool.acquire()
+    await clock.settle()
+    ;(await waiting).release()
   })
 
   it('keeps a history of what happened between two looks, for as long as it was told', async () => {
