@@ -220,7 +220,9 @@ ${rows('', OTEL_METRICS, OTEL_DURATIONS, ['db_client_connection_pool_name'])}
 
 ## Alerts
 
-\`millpond alerts\` prints them as a file for Prometheus, and so does \`alertRulesYaml()\` of \`millpond/prometheus\`.
+\`millpond alerts\` prints them as a file for Prometheus, and so does \`alertRulesYaml()\` of \`millpond/prometheus\`. With
+\`--names otel\`, or \`naming: 'otel'\`, they ask for databases under OpenTelemetry's names and for everything else under the
+native ones, as does the dashboard.
 
 | alert | severity | for | when |
 | --- | --- | --- | --- |

@@ -117,6 +117,11 @@ describe.skipIf(prometheus === undefined)('Prometheus', () => {
     const files = { 'rules.yml': alertRulesYaml(), 'bare.yml': bareRules(), 'test.yml': JSON.stringify(RULE_TESTS) }
     const checked = promtool(['check', 'rules', 'rules.yml'], { files })
     expect(checked.output).toContain(`SUCCESS: ${alertRules().length} rules found`)
+    const renamed = promtool(['test', 'rules', 'test.yml'], {
+      files: { 'bare.yml': bareRules('otel'), 'test.yml': JSON.stringify(OTEL_RULE_TESTS) },
+    })
+    expect(renamed.output).toContain('SUCCESS')
+    expect(renamed.ok).toBe(true)
     const tested = promtool(['test', 'rules', 'test.yml'], { files })
     expect(tested.output).toContain('SUCCESS')
     expect(tested.ok).toBe(true)
@@ -127,8 +132,13 @@ describe.skipIf(prometheus === undefined)('Prometheus', () => {
 })
 
 /** The rules without their texts, which this version of promtool would compare word by word. */
-function bareRules(): string {
-  const rules = alertRules().map(({ alert, expr, for: duration, labels }) => ({ alert, expr, for: duration, labels }))
+function bareRules(naming: 'native' | 'otel' = 'native'): string {
+  const rules = alertRules({ naming }).map(({ alert, expr, for: duration, labels }) => ({
+    alert,
+    expr,
+    for: duration,
+    labels,
+  }))
   return JSON.stringify({ groups: [{ name: 'millpond', rules }] })
 }
 
@@ -208,3 +218,43 @@ const RULE_TESTS = {
     test([series('deadlocks_total', '0x10 1x20')], ['MillpondDeadlock']),
   ]),
 } // prettier-ignore
+
+/** As a database is told of in OpenTelemetry's names, beside a pool that these have no name for. */
+const otelSeries = (name: string, values: string, more = '') => ({
+  series: `db_client_connection_${name}{db_client_connection_pool_name="shop",job="app",instance="a:1"${more}}`,
+  values,
+})
+const OTEL_RULE_TESTS = {
+  rule_files: ['bare.yml'],
+  evaluation_interval: '1m',
+  tests: [
+    {
+      interval: '1m',
+      input_series: [
+        series('up', '1x30'),
+        series('connections', '10x30', ',state="used"'),
+        otelSeries('max', '10x30'),
+        otelSeries('pending_requests', '2x30'),
+        otelSeries('wait_time_seconds_bucket', '0+50x30', ',le="0.1"'),
+        otelSeries('wait_time_seconds_bucket', '0+60x30', ',le="0.5"'),
+        otelSeries('wait_time_seconds_bucket', '0+60x30', ',le="+Inf"'),
+        ...['connections', 'connections_max', 'pending_requests'].map((name) => ({
+          series: `millpond_${name}{pool="rpc",kind="grpc",job="app",instance="a:1"${name === 'connections' ? ',state="used"' : ''}}`,
+          values: name === 'pending_requests' ? '0x30' : '4x30',
+        })),
+      ],
+      alert_rule_test: [
+        ['MillpondPoolExhausted', 'critical', ['shop']],
+        ['MillpondSlowAcquire', 'warning', ['shop']],
+        ['MillpondHighUtilization', 'warning', ['shop', 'rpc']],
+        ['MillpondPoolDown', 'critical', []],
+      ].map(([alertname, severity, pools]) => ({
+        eval_time: '15m',
+        alertname,
+        exp_alerts: (pools as string[]).map((name) => ({
+          exp_labels: { pool: name, job: 'app', instance: 'a:1', severity },
+        })),
+      })),
+    },
+  ],
+}

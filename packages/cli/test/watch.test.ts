@@ -2,11 +2,12 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { freePort } from '@millpond/rig'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Pool } from 'millpond'
+import { Pool, PoolRegistry } from 'millpond'
+import { serveDashboard } from 'millpond/dashboard'
 import { alertRules, renderPrometheus } from 'millpond/prometheus'
 import { FakeFactory } from 'millpond/testing'
 import { parse } from 'yaml'
-import { metricsUrl, parseMetrics, poolsOf } from '../src/watch/scrape.ts'
+import { addressOf, parseMetrics, poolsOf } from '../src/watch/scrape.ts'
 import { rowsOf, sorted } from '../src/watch/table.ts'
 import { run } from '../src/program.ts'
 import { millpond } from './run.ts'
@@ -87,34 +88,117 @@ describe('millpond watch', () => {
   })
 
   it('goes on in a terminal, and heeds its keys', async () => {
-    const screens: string[] = []
-    let press: (key: string) => void = () => undefined
-    let stopped = false
-    const running = run(['watch', address, '--interval', '0.02'], {
-      cwd: '.',
-      env: {},
-      out: (text) => screens.push(text),
-      err: () => undefined,
-      color: false,
-      width: 120,
-      progress: false,
-      keys: (pressed) => {
-        press = pressed
-        return () => {
-          stopped = true
-        }
-      },
+    const terminal = inTerminal(['watch', address, '--interval', '0.02'])
+    await expect.poll(() => terminal.screens.length, { timeout: 15_000 }).toBeGreaterThan(2)
+    expect(terminal.first()).toBe('cache')
+    terminal.press('u')
+    expect(terminal.first()).toBe('shop')
+    terminal.press('r')
+    expect(terminal.first()).toBe('cache')
+    terminal.press('q')
+    expect(await terminal.running).toBe(0)
+    expect(terminal.stopped()).toBe(true)
+  })
+})
+
+/** The command as somebody at a terminal sees it. */
+function inTerminal(args: readonly string[]) {
+  const screens: string[] = []
+  let press: (key: string) => void = () => undefined
+  let stopped = false
+  const running = run(args, {
+    cwd: '.',
+    env: {},
+    out: (text) => screens.push(text),
+    err: () => undefined,
+    color: false,
+    width: 120,
+    progress: false,
+    keys: (pressed) => {
+      press = pressed
+      return () => {
+        stopped = true
+      }
+    },
+  })
+  return {
+    screens,
+    running,
+    press: (key: string) => press(key),
+    stopped: () => stopped,
+    /** The pool that stands first. */
+    first: () => /shop|cache|stock/.exec(screens.at(-1) ?? '')?.[0] ?? '',
+  }
+}
+
+describe('millpond watch, at a dashboard', () => {
+  const here = new PoolRegistry()
+  const there = new PoolRegistry()
+  const authorize = (request: Request): boolean => request.headers.get('authorization') === 'Bearer of-the-operator'
+  const header = ['--header', 'authorization: Bearer of-the-operator']
+  const opened: { close(): Promise<unknown> }[] = []
+  let url = ''
+  beforeAll(async () => {
+    here.register(shop)
+    here.register(cache)
+    there.register(new Pool(new FakeFactory(), { name: 'stock', max: 1 }))
+    const options = { enabled: true, intervalMillis: 100, authorize }
+    const other = await serveDashboard(there, { ...options, instance: 'there' })
+    const headers = { authorization: 'Bearer of-the-operator' }
+    const served = await serveDashboard(here, {
+      ...options,
+      instance: 'here',
+      instances: [{ url: other.url, headers }],
     })
-    const first = (): string => /shop|cache/.exec(screens.at(-1) ?? '')?.[0] ?? ''
-    await expect.poll(() => screens.length, { timeout: 15_000 }).toBeGreaterThan(2)
-    expect(first()).toBe('cache')
-    press('u')
-    expect(first()).toBe('shop')
-    press('r')
-    expect(first()).toBe('cache')
-    press('q')
-    expect(await running).toBe(0)
-    expect(stopped).toBe(true)
+    url = served.url
+    opened.push(served, other, there)
+  })
+  afterAll(async () => {
+    for (const each of opened) await each.close()
+  })
+
+  it('shows the pools of all its processes', async () => {
+    const args = ['watch', url, '--interval', '0.3', '--json', '--sort', 'utilization', ...header]
+    // The dashboard asks the others only while somebody looks.
+    const rows = async (): Promise<unknown[]> => {
+      const { code, out, err } = await millpond(args)
+      expect({ code, err }).toEqual({ code: 0, err: '' })
+      return JSON.parse(out) as unknown[]
+    }
+    await expect.poll(async () => (await rows()).length, { timeout: 15_000 }).toBe(3)
+    expect(await rows()).toMatchObject([
+      { pool: 'here shop', used: 2, max: 4, utilization: 0.5, acquiresPerSecond: 0, up: true },
+      { pool: 'there stock', used: 0, max: 1, utilization: 0 },
+      { pool: 'here cache "1"', used: 0 },
+    ])
+  })
+
+  it('goes on as the dashboard tells, also after it was away, and sorts by its keys', async () => {
+    const address = new URL(url)
+    const terminal = inTerminal(['watch', `${address.host}/`, '--interval', '0.02', ...header])
+    await expect.poll(() => terminal.screens.at(-1), { timeout: 15_000 }).toContain('there stock')
+    expect(terminal.first()).toBe('cache')
+    terminal.press('u')
+    expect(terminal.first()).toBe('shop')
+    await opened.shift()?.close()
+    await expect.poll(() => terminal.screens.at(-1), { timeout: 15_000 }).toContain('cannot be reached')
+    const again = await serveDashboard(here, {
+      enabled: true,
+      intervalMillis: 100,
+      authorize,
+      port: Number(address.port),
+    })
+    opened.unshift(again)
+    await expect.poll(() => terminal.screens.at(-1), { timeout: 15_000 }).not.toContain('cannot be reached')
+    expect(terminal.first()).toBe('shop')
+    terminal.press('q')
+    expect(await terminal.running).toBe(0)
+  })
+
+  it('says who is not let in, and what no header is', async () => {
+    const { code, err } = await millpond(['watch', url, '--once'])
+    expect([code, err]).toEqual([3, `${url} answered 403\n`])
+    expect(await millpond(['watch', url, '--header', 'very-secret'])).toMatchObject({ code: 2, err: expect.not.stringContaining('very-secret') as string }) // prettier-ignore
   })
 })
 
@@ -143,8 +227,8 @@ describe('a scrape', () => {
       { name: 'x', labels: { a: '1"2\\\n', b: 'c' }, value: Infinity },
     ])
     expect(pools('up{job="x"} 1')).toEqual([])
-    expect(metricsUrl('localhost:9464')).toBe('http://localhost:9464/metrics')
-    expect(metricsUrl('https://a.example/pools?x=1')).toBe('https://a.example/pools?x=1')
+    expect(addressOf('localhost:9464')).toBe('http://localhost:9464/')
+    expect(addressOf('https://a.example/pools?x=1')).toBe('https://a.example/pools?x=1')
   })
 
   it('sorts greatest first, names alphabetically', () => {
@@ -162,5 +246,9 @@ describe('millpond alerts', () => {
     const dashboard = await millpond(['alerts', '--dashboard', '--prefix', 'pool_'])
     expect(JSON.parse(dashboard.out)).toMatchObject({ uid: 'millpond-pools' })
     expect(dashboard.out).not.toContain('millpond_')
+    const renamed = await millpond(['alerts', '--names', 'otel', '--json'])
+    expect(JSON.parse(renamed.out)).toEqual(alertRules({ naming: 'otel' }))
+    expect((await millpond(['alerts', '--dashboard', '--names', 'otel'])).out).toContain('db_client_connection_max')
+    expect(await millpond(['alerts', '--names', 'hikari'])).toMatchObject({ code: 2, err: expect.stringContaining('native or otel') as string }) // prettier-ignore
   })
 })

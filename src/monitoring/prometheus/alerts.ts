@@ -1,10 +1,7 @@
-import { checkMetricOptions } from './render.ts'
-import type { DurationName, MetricName } from '../metrics/table.ts'
+import { seriesOf, type NamesOptions } from './series.ts'
 
-export interface AlertOptions {
-  /** The prefix of the metrics. @defaultValue 'millpond_' */
-  prefix?: string | undefined
-}
+/** The names of the metrics. */
+export type AlertOptions = NamesOptions
 
 /** An alerting rule of Prometheus. */
 export interface AlertRule {
@@ -15,17 +12,18 @@ export interface AlertRule {
   readonly annotations: { readonly summary: string; readonly description: string }
 }
 
-/** The series of a pool in a process: what the rules sum over, so that the states and outcomes of one belong together. */
-const BY = 'by (job, instance, pool, kind)'
 const POOL = 'pool "{{ $labels.pool }}" of {{ $labels.instance }}'
 
-/** The rules that `millpond alerts` prints, for the native names. Names that are not in the table do not compile. */
-export function alertRules({ prefix = 'millpond_' }: AlertOptions = {}): AlertRule[] {
-  checkMetricOptions({ prefix })
-  const m = (name: MetricName | `${DurationName}_${'bucket' | 'sum' | 'count'}`): string => prefix + name
-  const used = `sum ${BY} (${m('connections')}{state="used"})`
+/** The rules that `millpond alerts` prints. Names that are not in the table do not compile. */
+export function alertRules(options: AlertOptions = {}): AlertRule[] {
+  const { by, select } = seriesOf(options)
+  // The series of a pool in a process: the states and outcomes of one belong together.
+  const BY = `by (${by})`
+  const rate = (selector: string): string => `rate(${selector}[5m])`
+  const increase = (selector: string): string => `increase(${selector}[10m])`
+  const used = `sum ${BY} (${select('connections', 'state="used"')})`
   // An unlimited pool has no `max`, and so no utilization; a pool resized to nothing is not divided by.
-  const utilization = `${used} / clamp_min(sum ${BY} (${m('connections_max')}), 1)`
+  const utilization = `${used} / clamp_min(sum ${BY} (${select('connections_max')}), 1)`
   const rule = (
     alert: string,
     severity: 'warning' | 'critical',
@@ -43,7 +41,7 @@ export function alertRules({ prefix = 'millpond_' }: AlertOptions = {}): AlertRu
     rule(
       'PoolDown',
       'critical',
-      [`min ${BY} (${m('up')}) == 0`, '1m'],
+      [`min ${BY} (${select('up')}) == 0`, '1m'],
       'POOL cannot reach its server',
       'Nothing is open, and every attempt to connect fails. The pool tries again by itself; look at the server, the network and the credentials.',
     ),
@@ -57,28 +55,28 @@ export function alertRules({ prefix = 'millpond_' }: AlertOptions = {}): AlertRu
     rule(
       'PoolExhausted',
       'critical',
-      [`${utilization} >= 1 and sum ${BY} (${m('pending_requests')}) > 0`, '2m'],
+      [`${utilization} >= 1 and sum ${BY} (${select('pending_requests')}) > 0`, '2m'],
       'POOL is exhausted',
       'Every connection is in use and callers wait. Look for slow operations and for leases that are not given back.',
     ),
     rule(
       'OldWaiter',
       'warning',
-      [`max ${BY} (${m('oldest_waiter_seconds')}) > 1`, '1m'],
+      [`max ${BY} (${select('oldest_waiter_seconds')}) > 1`, '1m'],
       'A caller of POOL has waited for {{ $value | humanizeDuration }}',
       'Somebody has been waiting for a connection for more than a second, for a minute on end.',
     ),
     rule(
       'AcquireTimeouts',
       'critical',
-      [`sum ${BY} (rate(${m('acquires_total')}{outcome="timeout"}[5m])) > 0`, '1m'],
+      [`sum ${BY} (${select('acquires_total', 'outcome="timeout"', rate)}) > 0`, '1m'],
       'POOL lets callers time out',
       'The error says why: counts, the longest holders, the last connect error and the probable cause.',
     ),
     rule(
       'CallersRefused',
       'critical',
-      [`sum ${BY} (rate(${m('acquires_total')}{outcome=~"refused|failed"}[5m])) > 0`, '1m'],
+      [`sum ${BY} (${select('acquires_total', 'outcome=~"refused|failed"', rate)}) > 0`, '1m'],
       'POOL refuses callers',
       'Its queue is full, it sheds load, or its server cannot be used: credentials, configuration, down.',
     ),
@@ -86,7 +84,7 @@ export function alertRules({ prefix = 'millpond_' }: AlertOptions = {}): AlertRu
       'SlowAcquire',
       'warning',
       [
-        `histogram_quantile(0.99, sum by (job, instance, pool, kind, le) (rate(${m('acquire_wait_seconds_bucket')}[5m]))) > 0.25`,
+        `histogram_quantile(0.99, sum by (${by}, le) (${select('acquire_wait_seconds', '', rate, '_bucket')})) > 0.25`,
         '5m',
       ],
       'Getting a connection from POOL takes {{ $value | humanizeDuration }} (p99)',
@@ -96,7 +94,7 @@ export function alertRules({ prefix = 'millpond_' }: AlertOptions = {}): AlertRu
       'Churn',
       'warning',
       [
-        `sum ${BY} (rate(${m('connections_created_total')}[5m])) * 60 > 2 * clamp_min(sum ${BY} (${m('connections')}), 1)`,
+        `sum ${BY} (${select('connections_created_total', '', rate)}) * 60 > 2 * clamp_min(sum ${BY} (${select('connections')}), 1)`,
         '10m',
       ],
       'POOL opens {{ $value | humanize }} connections a minute',
@@ -105,21 +103,21 @@ export function alertRules({ prefix = 'millpond_' }: AlertOptions = {}): AlertRu
     rule(
       'CreateErrors',
       'warning',
-      [`sum ${BY} (rate(${m('create_errors_total')}[5m])) > 0`, '5m'],
+      [`sum ${BY} (${select('create_errors_total', '', rate)}) > 0`, '5m'],
       'POOL cannot open some of its connections',
       'Some attempts to connect fail. Where the server takes no more connections, lower `max` or raise its limit.',
     ),
     rule(
       'Leak',
       'warning',
-      [`sum ${BY} (increase(${m('leaks_total')}[10m])) > 0`, '0m'],
+      [`sum ${BY} (${select('leaks_total', '', increase)}) > 0`, '0m'],
       'POOL misses a lease',
       'A lease was out longer than `leakThresholdMillis`, or was never given back. The report names its label and where it was acquired.',
     ),
     rule(
       'Deadlock',
       'critical',
-      [`sum ${BY} (increase(${m('deadlocks_total')}[10m])) > 0`, '0m'],
+      [`sum ${BY} (${select('deadlocks_total', '', increase)}) > 0`, '0m'],
       'POOL ran into a deadlock',
       'Every lease belonged to a callback that waited for the same pool. Pass the connection on instead of acquiring again.',
     ),

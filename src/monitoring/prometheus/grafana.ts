@@ -1,10 +1,8 @@
 import type { DurationName, MetricName } from '../metrics/table.ts'
-import { checkMetricOptions } from './render.ts'
+import { seriesOf, type NamesOptions } from './series.ts'
 
-export interface DashboardOptions {
-  /** The prefix of the metrics. @defaultValue 'millpond_' */
-  prefix?: string | undefined
-}
+/** The names of the metrics. */
+export type DashboardOptions = NamesOptions
 
 interface Query {
   readonly expr: string
@@ -22,12 +20,12 @@ interface Panel {
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' }
 const WHERE = 'job=~"$job",instance=~"$instance",pool=~"$pool"'
 
-/** A dashboard for Grafana 9 and later, as the object that its JSON import takes. It asks for the native names. */
-export function grafanaDashboard({ prefix = 'millpond_' }: DashboardOptions = {}): Record<string, unknown> {
-  checkMetricOptions({ prefix })
+/** A dashboard for Grafana 9 and later, as the object that its JSON import takes. */
+export function grafanaDashboard(options: DashboardOptions = {}): Record<string, unknown> {
+  const { prefix = 'millpond_' } = options
   let id = 0
   let y = 0
-  const panels = rows(prefix).flatMap(({ title, panels: row, height }) => {
+  const panels = rows(options).flatMap(({ title, panels: row, height }) => {
     const header = {
       id: ++id,
       type: 'row',
@@ -56,12 +54,17 @@ export function grafanaDashboard({ prefix = 'millpond_' }: DashboardOptions = {}
   }
 }
 
-function rows(prefix: string): { title: string; height: number; panels: readonly Panel[] }[] {
-  const m = (name: MetricName | `${DurationName}_bucket`): string => prefix + name
-  const select = (name: MetricName, more = ''): string => `${m(name)}{${WHERE}${more}}`
-  const rate = (name: MetricName, more = ''): string => `rate(${select(name, more)}[$__rate_interval])`
-  const quantile = (name: DurationName, share: number): string =>
-    `histogram_quantile(${share}, sum by (pool, le) (rate(${m(`${name}_bucket`)}{${WHERE}}[$__rate_interval])))`
+function rows(options: DashboardOptions): { title: string; height: number; panels: readonly Panel[] }[] {
+  const { select: selectFrom } = seriesOf(options)
+  const select = (name: MetricName, more = ''): string => selectFrom(name, WHERE + more)
+  const rate = (name: MetricName, more = ''): string =>
+    selectFrom(name, WHERE + more, (selector) => `rate(${selector}[$__rate_interval])`)
+  const increase = (name: MetricName, span: string, more = ''): string =>
+    selectFrom(name, WHERE + more, (selector) => `increase(${selector}[${span}])`)
+  const quantile = (name: DurationName, share: number): string => {
+    const rates = selectFrom(name, WHERE, (selector) => `rate(${selector}[$__rate_interval])`, '_bucket')
+    return `histogram_quantile(${share}, sum by (pool, le) (${rates}))`
+  }
   const percentiles = (name: DurationName): Query[] =>
     [0.5, 0.95, 0.99].map((share) => ({ expr: quantile(name, share), legend: `{{pool}} p${share * 100}` }))
   const sum = (expr: string, by = 'pool'): string => `sum by (${by}) (${expr})`
@@ -85,9 +88,7 @@ function rows(prefix: string): { title: string; height: number; panels: readonly
         {
           title: 'Timeouts in 5 min',
           kind: 'stat',
-          queries: [
-            { expr: sum(`increase(${select('acquires_total', ',outcome="timeout"')}[5m])`), legend: '{{pool}}' },
-          ],
+          queries: [{ expr: sum(increase('acquires_total', '5m', ',outcome="timeout"')), legend: '{{pool}}' }],
         },
         {
           title: 'Wait p99',
@@ -160,10 +161,10 @@ function rows(prefix: string): { title: string; height: number; panels: readonly
       title: 'Trouble',
       height: 8,
       panels: [
-        { title: 'Leaks', queries: [{ expr: sum(`increase(${select('leaks_total')}[10m])`), legend: '{{pool}}' }] },
+        { title: 'Leaks', queries: [{ expr: sum(increase('leaks_total', '10m')), legend: '{{pool}}' }] },
         {
           title: 'Deadlocks',
-          queries: [{ expr: sum(`increase(${select('deadlocks_total')}[10m])`), legend: '{{pool}}' }],
+          queries: [{ expr: sum(increase('deadlocks_total', '10m')), legend: '{{pool}}' }],
         },
         { title: 'Hung creates', queries: [{ expr: sum(select('hung_creates')), legend: '{{pool}}' }] },
         {

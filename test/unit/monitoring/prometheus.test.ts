@@ -85,6 +85,13 @@ describe('renderPrometheus', () => {
     const db = '{db_client_connection_pool_name="postgres"'
     expect(valueOf(text, `db_client_connection_count${db},db_client_connection_state="used"}`)).toBe(1)
     expect(valueOf(text, `db_client_connection_max${db}}`)).toBe(2)
+    expect(valueOf(text, `db_client_connection_idle_min${db}}`)).toBe(0)
+    // How many are kept idle, a pool that shows no options does not tell.
+    expect(text).not.toContain('db_client_connection_idle_max{')
+    const limited = new Pool(new FakeFactory(), { name: 'postgres', max: 9, min: 1, minIdle: 2, maxIdle: 5 })
+    const shown = renderPrometheus([{ ...pretend(limited, 'postgres'), core: limited }], { naming: 'otel' })
+    expect(valueOf(shown, `db_client_connection_idle_min${db}}`)).toBe(2)
+    expect(valueOf(shown, `db_client_connection_idle_max${db}}`)).toBe(5)
     expect(valueOf(text, `db_client_connection_timeouts_total${db}}`)).toBe(0)
     expect(valueOf(text, `db_client_connection_wait_time_seconds_count${db}}`)).toBe(4)
     expect(text).toContain('millpond_connections_max{pool="grpc"')
@@ -166,22 +173,26 @@ describe('prometheusCollector', () => {
 })
 
 describe('alert rules and dashboard', () => {
-  const known = new Set(
-    collect([new Pool(new FakeFactory(), { name: 'any' })]).flatMap(({ name, type }) =>
-      type === 'histogram' ? ['_bucket', '_sum', '_count'].map((suffix) => name + suffix) : [name],
-    ),
-  )
-  const metricsIn = (text: string): string[] => text.match(/millpond_\w+/g) ?? []
+  const known = (naming: 'native' | 'otel'): Set<string> =>
+    new Set(
+      collect([pretend(new Pool(new FakeFactory(), { name: 'any' }), 'postgres')], { naming }).flatMap(
+        ({ name, type }) =>
+          type === 'histogram' ? ['_bucket', '_sum', '_count'].map((suffix) => name + suffix) : [name],
+      ),
+    )
+  const metricsIn = (text: string): string[] => text.match(/(?:millpond|db_client_connection(?!_(?:state|pool_name)))_\w+/g) ?? [] // prettier-ignore
 
-  it('ask only for series that the exporter has', () => {
+  it.each(['native', 'otel'] as const)('ask only for series that the exporter has, in the %s names', (naming) => {
     const asked = [
-      ...alertRules().flatMap(({ expr }) => metricsIn(expr)),
-      ...metricsIn(JSON.stringify(grafanaDashboard())),
+      ...alertRules({ naming }).flatMap(({ expr }) => metricsIn(expr)),
+      ...metricsIn(JSON.stringify(grafanaDashboard({ naming }))),
     ]
     expect(asked.length).toBeGreaterThan(30)
-    expect(asked.filter((name) => !known.has(name))).toEqual([])
-    expect(JSON.stringify(grafanaDashboard({ prefix: 'x_' }))).not.toContain('millpond_')
-    expect(alertRulesYaml({ prefix: 'x_' })).not.toContain('millpond_')
+    expect(asked.filter((name) => !known(naming).has(name))).toEqual([])
+    expect(asked.some((name) => name.startsWith('db_'))).toBe(naming === 'otel')
+    expect(JSON.stringify(grafanaDashboard({ prefix: 'x_', naming }))).not.toContain('millpond_')
+    expect(alertRulesYaml({ prefix: 'x_', naming })).not.toContain('millpond_')
+    expect(() => alertRules({ naming: 'hikari' as never })).toThrow('`naming`')
   })
 
   it('are YAML that says the same as the rules', () => {

@@ -26,15 +26,18 @@ export interface PoolSample {
   readonly created: number
   /** How many waits took at most so many seconds, ascending; the last is `Infinity`. */
   readonly waitBuckets: readonly (readonly [seconds: number, count: number])[]
+  /** Where the process has computed it itself, of the last seconds. */
+  readonly waitP99Seconds?: number | undefined
 }
 
 export interface Scrape {
+  /** In milliseconds, comparable with those of the same source. */
   readonly at: number
   readonly pools: readonly PoolSample[]
 }
 
-/** The address of the metrics that a person meant: a bare host gets the usual path. */
-export function metricsUrl(text: string): string {
+/** The address that a person meant. */
+export function addressOf(text: string): string {
   const withScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`
   if (!URL.canParse(withScheme))
     throw new UsageError(`"${text}" is no address; expected one like http://127.0.0.1:9464`)
@@ -43,7 +46,6 @@ export function metricsUrl(text: string): string {
     throw new UsageError('the address is expected without user and password, which would be shown')
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     throw new UsageError(`"${text}" is no address of the web; expected one like http://127.0.0.1:9464`)
-  if (url.pathname === '/') url.pathname = '/metrics'
   return url.href
 }
 
@@ -102,15 +104,6 @@ export function poolsOf(samples: readonly Sample[], prefix: string): PoolSample[
         .sort(([a], [b]) => a - b),
     }
   })
-}
-
-/** Asks a process for its pools. @throws {Error} with what went wrong in one line */
-export async function scrape(url: string, prefix: string, timeoutMillis = 5_000): Promise<Scrape> {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(timeoutMillis), headers: { accept: 'text/plain' } })
-  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`)
-  const pools = poolsOf(parseMetrics(await answer.text()), prefix)
-  if (pools.length === 0) throw new Error(`${url} tells of no pool (no metric that begins with ${prefix})`)
-  return { at: performance.now(), pools }
 }
 
 /** Why a process could not be asked, in one line. */

@@ -37,7 +37,7 @@ export function rowsOf(now: Scrape, before: Scrape | undefined): Row[] {
       waiting: pool.waiting,
       oldestWaiterSeconds: pool.oldestWaiterSeconds,
       acquiresPerSecond: known === undefined ? undefined : (pool.acquired - known.acquired) / seconds,
-      waitP99Seconds: quantile(0.99, pool, known),
+      waitP99Seconds: pool.waitP99Seconds ?? quantile(0.99, pool, known),
       timeouts: pool.timedOut,
       utilization: pool.max === undefined ? undefined : pool.used / Math.max(1, pool.max),
     }
@@ -65,7 +65,8 @@ function quantile(share: number, { waitBuckets }: PoolSample, before: PoolSample
 export const SORTS: Readonly<Record<string, { readonly name: string; readonly by: (row: Row) => number | string }>> = {
   n: { name: 'name', by: ({ pool }) => pool },
   u: { name: 'utilization', by: ({ utilization }) => utilization ?? -1 },
-  w: { name: 'waiting', by: ({ waiting, oldestWaiterSeconds }) => waiting + oldestWaiterSeconds / 1e6 },
+  w: { name: 'waiting', by: ({ waiting }) => waiting },
+  o: { name: 'oldest', by: ({ oldestWaiterSeconds }) => oldestWaiterSeconds },
   a: { name: 'acquires', by: ({ acquiresPerSecond }) => acquiresPerSecond ?? -1 },
   p: { name: 'p99 wait', by: ({ waitP99Seconds }) => waitP99Seconds ?? -1 },
   t: { name: 'timeouts', by: ({ timeouts }) => timeouts },
