@@ -26,15 +26,17 @@ export function actionsOf(pool: ManagedPool): ActionName[] {
   return (Object.keys(METHODS) as ActionName[]).filter((action) => typeof target[METHODS[action]] === 'function')
 }
 
+export const isAction = (name: string): name is ActionName => Object.hasOwn(METHODS, name)
+
 /** The request that a body holds, if it is one. */
 export function readAction(body: unknown): ActionRequest | undefined {
   if (typeof body !== 'object' || body === null) return undefined
   const { key, action, min, max, resourceId } = body as Record<string, unknown>
-  if (typeof key !== 'string' || typeof action !== 'string' || !(action in METHODS)) return undefined
+  if (typeof key !== 'string' || typeof action !== 'string' || !isAction(action)) return undefined
   const number = (value: unknown): number | undefined => (typeof value === 'number' ? value : undefined)
   return {
     key,
-    action: action as ActionName,
+    action,
     ...definedOf({ min: number(min), max: number(max), resourceId: number(resourceId) }),
   }
 }

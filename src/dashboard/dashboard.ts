@@ -1,8 +1,8 @@
 import type { ManagedPool } from '../core/managed-pool.ts'
 import { watchPools, type Followable, type PoolWatch } from '../monitoring/watch/watch.ts'
-import { act, actionsOf, readAction } from './actions.ts'
+import { act, actionsOf, isAction, readAction } from './actions.ts'
 import { Details } from './details.ts'
-import { answer, comesFromPage, json, refusal, text } from './guard.ts'
+import { answer, bodyOf, isSameOrigin, json, refusal, text } from './guard.ts'
 import { Instances } from './instances.ts'
 import { resolveDashboardOptions, type DashboardOptions, type ResolvedDashboardOptions } from './options.ts'
 import { PAGE_HTML, PAGE_ICON, PAGE_SCRIPT, PAGE_STYLE } from './page-assets.ts'
@@ -18,7 +18,7 @@ export interface Watchable extends Iterable<ManagedPool>, Followable {
 /** Answers the requests of the page, mounted at any path that ends in `/`. */
 export interface Dashboard {
   (request: Request): Promise<Response>
-  /** Ends all streams and stops looking at pools. Registries and pools are left as they are. */
+  /** Ends all streams, stops looking at pools, and answers 503 from then on. Registries and pools are left as they are. */
   close(): void
 }
 
@@ -45,6 +45,7 @@ class DashboardServer {
   readonly #timer: NodeJS.Timeout
   /** When somebody last asked for a snapshot: another dashboard watches too. */
   #askedAt = -Infinity
+  #closed = false
 
   constructor(registry: Watchable, options: ResolvedDashboardOptions) {
     this.#options = options
@@ -87,6 +88,8 @@ class DashboardServer {
   async handle(request: Request): Promise<Response> {
     const refused = await refusal(request, this.#options)
     if (refused !== undefined) return refused
+    // Asked behind the await: whoever is let in only now must not hold a stream that nothing ends.
+    if (this.#closed) return text('This dashboard is closed', 503)
     const { pathname, searchParams } = new URL(request.url)
     const name = pathname.slice(pathname.lastIndexOf('/') + 1)
     if (name === 'actions') return await this.#act(request)
@@ -110,8 +113,8 @@ class DashboardServer {
   async #pool(key: string): Promise<Response> {
     const sampled = this.#sampler.find(key)
     if (sampled === undefined) {
-      const remote = await this.#instances.forward(`pool?key=${encodeURIComponent(key)}`, key)
-      return remote === undefined ? json({ message: 'No such pool' }, 404) : json(await remote.json(), remote.status)
+      const there = await this.#instances.forward(`pool?key=${encodeURIComponent(key)}`, key)
+      return there === undefined ? json({ message: 'No such pool' }, 404) : json(there.value, there.status)
     }
     return json({
       key,
@@ -126,18 +129,21 @@ class DashboardServer {
       json({ ok, message } satisfies ActionAnswer, status)
     if (!this.#options.actions) return reply(false, 'This dashboard is read-only; see its `actions` option.', 403)
     if (request.method !== 'POST') return reply(false, 'Expected POST.', 405)
-    const body = await request.text()
-    if (body.length > LONGEST_BODY) return reply(false, 'The request is too long.', 413)
+    // Before anything of the body is read.
+    const announced = request.headers.get('x-millpond-action') ?? ''
+    if (!isSameOrigin(request) || !isAction(announced)) return reply(false, 'Actions come from the page alone.', 403)
+    const body = await bodyOf(request, LONGEST_BODY)
+    if (body === undefined) return reply(false, 'The request is too long.', 413)
     const asked = readAction(parsed(body))
     if (asked === undefined) return reply(false, 'Expected `key` and `action`.', 400)
-    if (!comesFromPage(request, asked.action)) return reply(false, 'Actions come from the page alone.', 403)
+    if (asked.action !== announced) return reply(false, 'Actions come from the page alone.', 403)
     const sampled = this.#sampler.find(asked.key)
     if (sampled === undefined) {
       const headers = { 'content-type': 'application/json', 'x-millpond-action': asked.action }
-      const remote = await this.#instances.forward('actions', asked.key, { method: 'POST', body, headers })
-      return remote === undefined
+      const there = await this.#instances.forward('actions', asked.key, { method: 'POST', body, headers })
+      return there === undefined
         ? reply(false, 'This pool is not there any more.', 404)
-        : json(await remote.json(), remote.status)
+        : json(there.value, there.status)
     }
     const { ok, message } = act(sampled.pool, asked)
     const entry = { ...asked, pool: sampled.pool.name, at: Date.now(), ok, message }
@@ -147,6 +153,7 @@ class DashboardServer {
   }
 
   close(): void {
+    this.#closed = true
     clearInterval(this.#timer)
     this.#stream.close()
     if (this.#options.watch === undefined) this.#watch.close()

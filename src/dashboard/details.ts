@@ -3,10 +3,12 @@ import { POOL_OPTION_RULES, type PoolOptions } from '../core/options.ts'
 import { formatMillis } from '../core/report.ts'
 import type { PoolWatch } from '../monitoring/watch/watch.ts'
 import type { AuditEntry, ResolvedDashboardOptions } from './options.ts'
-import type { EventView, PoolDetail, SettingView } from './protocol.ts'
+import type { AdviceView, EventView, PoolDetail, SettingView } from './protocol.ts'
 
 /** So many leases, waiters, connections and events are listed. */
 const MOST_LISTED = 100
+/** How long advice is good. */
+const ADVICE_MILLIS = 10_000
 /** So many actions are remembered, of all pools together. */
 const MOST_ACTIONS = 100
 
@@ -15,6 +17,7 @@ export class Details {
   readonly #options: Pick<ResolvedDashboardOptions, 'settings' | 'advice'>
   readonly #watch: PoolWatch
   #actions: readonly AuditEntry[] = []
+  readonly #advice = new WeakMap<ManagedPool, { readonly at: number; readonly advice: readonly AdviceView[] }>()
 
   constructor(options: Pick<ResolvedDashboardOptions, 'settings' | 'advice'>, watch: PoolWatch) {
     this.#options = options
@@ -43,8 +46,20 @@ export class Details {
       slow: this.#watch.slow(pool.name),
       settings: this.#options.settings?.(pool) ?? settingsOf(core),
       parts: Array.from(core.parts?.() ?? [], ([name, part]) => ({ name, stats: part.stats() })),
-      advice: this.#options.advice?.(pool) ?? [],
+      advice: this.#adviceOn(pool),
     }
+  }
+
+  /** Advice may be dear (it is a simulation), and changes slowly. */
+  #adviceOn(pool: ManagedPool): readonly AdviceView[] {
+    if (this.#options.advice === undefined) return []
+    const now = Date.now()
+    let known = this.#advice.get(pool)
+    if (known === undefined || now - known.at >= ADVICE_MILLIS) {
+      known = { at: now, advice: this.#options.advice(pool) ?? [] }
+      this.#advice.set(pool, known)
+    }
+    return known.advice
   }
 
   /** Newest first. */

@@ -43,12 +43,29 @@ export async function refusal(request: Request, options: ResolvedDashboardOption
 }
 
 /**
- * Whether a request to change something comes from the page itself: a header that only scripts of the same origin can
- * set without the server's consent, and an origin, where one is told, that is ours.
+ * Whether a request to change something comes from a page of ours: an origin, where one is told, that is the server's
+ * own. The name of the action stands in a header besides, which only scripts of the same origin can set without the
+ * server's consent.
  */
-export function comesFromPage(request: Request, action: string): boolean {
+export function isSameOrigin(request: Request): boolean {
   const origin = request.headers.get('origin')
   const host = request.headers.get('host') ?? new URL(request.url).host
-  if (origin !== null && (!URL.canParse(origin) || new URL(origin).host !== host)) return false
-  return request.headers.get('x-millpond-action') === action
+  return origin === null || (URL.canParse(origin) && new URL(origin).host === host)
+}
+
+/** The body as text; undefined where it is longer than so many bytes, of which no more is read. */
+export async function bodyOf(request: Request, most: number): Promise<string | undefined> {
+  if (request.body === null) return ''
+  const decoder = new TextDecoder()
+  const reader = request.body.getReader()
+  let [text, bytes] = ['', 0]
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    bytes += part.value.byteLength
+    if (bytes > most) {
+      await reader.cancel()
+      return undefined
+    }
+    text += decoder.decode(part.value, { stream: true })
+  }
+  return text + decoder.decode()
 }

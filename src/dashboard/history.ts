@@ -40,6 +40,7 @@ export interface HistorySpan {
 export const ONE_HOUR: HistorySpan = { fineMillis: 300_000, perCoarse: 10, wholeMillis: 3_600_000 }
 
 const WIDTH = SERIES.length
+const INDEX = Object.fromEntries(SERIES.map((name, index) => [name, index])) as Record<SeriesName, number>
 
 /**
  * The last hour of one pool in bounded memory: recent samples as they came, older ones thinned. What is thinned keeps
@@ -80,14 +81,25 @@ export class History {
     this.#forget(time)
   }
 
+  /** The latest value of a series; nothing where there is none. */
+  last(series: SeriesName): number | null | undefined {
+    return this.#samples.at(-1)?.[INDEX[series]]
+  }
+
   /** What lies within the last `millis`, by series. */
-  columns(millis = this.#span.wholeMillis): HistoryColumns {
+  columns(millis = this.#span.wholeMillis, series: readonly SeriesName[] = SERIES): HistoryColumns {
     const since = (this.#times.at(-1) ?? 0) - millis
-    const first = this.#times.findIndex((time) => time >= since)
-    const samples = first <= 0 ? this.#samples : this.#samples.slice(first)
+    const first = Math.max(
+      0,
+      this.#times.findIndex((time) => time >= since),
+    )
+    const samples = this.#samples.slice(first)
     return {
-      times: first <= 0 ? [...this.#times] : this.#times.slice(first),
-      columns: SERIES.map((_, series) => samples.map((sample) => sample[series] ?? null)),
+      times: this.#times.slice(first),
+      columns: series.map((name) => {
+        const index = INDEX[name]
+        return samples.map((sample) => sample[index] ?? null)
+      }),
     }
   }
 

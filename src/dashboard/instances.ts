@@ -17,6 +17,12 @@ interface Known {
   asking: boolean
 }
 
+/** What another process has answered, or that it has not. */
+export interface Forwarded {
+  readonly status: number
+  readonly value: unknown
+}
+
 /** The dashboards of other processes, each asked once an interval; one that is slow or gone holds up nobody. */
 export class Instances {
   readonly #remotes: readonly RemoteInstance[]
@@ -42,18 +48,27 @@ export class Instances {
   }
 
   /** Passes a request on to the process that has the pool; undefined where none of them has. */
-  async forward(path: string, key: string, init: RequestInit = {}): Promise<Response | undefined> {
+  async forward(path: string, key: string, init: RequestInit = {}): Promise<Forwarded | undefined> {
     const found = [...this.#known].find(([, { pools }]) => pools.some((pool) => pool.key === key))
     if (found === undefined) return undefined
-    const [{ url, headers }] = found
+    const [{ url, headers }, { view }] = found
+    const failed = (what: string): Forwarded => ({ status: 502, value: { ok: false, message: `${view.name} ${what}` } })
+    let response: Response
     try {
-      return await fetch(new URL(path, url), {
+      response = await fetch(new URL(path, url), {
         ...init,
+        redirect: 'error',
         headers: { ...headers, ...(init.headers as Record<string, string> | undefined) },
         signal: AbortSignal.timeout(TIMEOUT_MILLIS),
       })
     } catch {
-      return undefined
+      return failed('cannot be reached')
+    }
+    try {
+      return { status: response.status, value: await response.json() }
+    } catch {
+      // A proxy's page of an error, or half an answer.
+      return failed(`answers with status ${response.status} and no JSON`)
     }
   }
 

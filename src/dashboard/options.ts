@@ -52,7 +52,10 @@ export interface DashboardOptions {
    * @defaultValue a watch of its own
    */
   watch?: PoolWatch | undefined
-  /** What to say about the size of a pool, for example from `advise`. @defaultValue nothing */
+  /**
+   * What to say about the size of a pool, for example from `advise`. Asked while somebody looks at that pool, at most every
+   * ten seconds. @defaultValue nothing
+   */
   advice?: ((pool: ManagedPool) => readonly AdviceView[] | undefined) | undefined
   /** How often pools are looked at, in milliseconds; at least 100. @defaultValue 1_000 */
   intervalMillis?: number | undefined

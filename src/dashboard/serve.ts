@@ -36,10 +36,16 @@ export async function serveDashboard(
   const handler = dashboard(registry, options)
   const server = createServer(toNodeHandler(handler)).unref()
   server.on('connection', (socket) => socket.unref())
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, host, resolve)
+    })
+  } catch (error) {
+    // It looks at the pools from its first breath.
+    handler.close()
+    throw error
+  }
   const { port: taken } = server.address() as AddressInfo
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${taken}/`,

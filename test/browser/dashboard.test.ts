@@ -73,6 +73,7 @@ describeBrowser('the page of the dashboard, in Chromium', { timeout: 60_000 }, (
     expect(await card(page, 'orders').getByRole('img').getAttribute('aria-label')).toMatch(
       /Connections of orders: used \d+, idle \d+, creating \d+, max 4/,
     )
+    await card(page, 'orders').locator('canvas').waitFor()
     expect(await card(page, 'orders').locator('canvas').count()).toBe(1)
     for (const lease of leases) lease.release()
     await used.filter({ hasText: '0 / 4' }).waitFor()
@@ -102,6 +103,7 @@ describeBrowser('the page of the dashboard, in Chromium', { timeout: 60_000 }, (
     await panel('Waiters').getByText('POST /orders').waitFor()
     await panel('Slow operations').getByText('SELECT * FROM orders WHERE id = ?').waitFor()
     await panel('Configuration').getByText('acquireTimeoutMillis').waitFor()
+    await page.locator('canvas').nth(5).waitFor({ state: 'attached' })
     expect(await page.locator('canvas').count()).toBe(6)
     held.release()
     ;(await waiting).release()
@@ -109,6 +111,14 @@ describeBrowser('the page of the dashboard, in Chromium', { timeout: 60_000 }, (
     await page.getByRole('link', { name: 'All pools' }).click()
     await card(page, 'orders').waitFor()
     expect(complaints).toEqual([])
+  })
+
+  it('shows an unlimited pool as such', async () => {
+    pools.add('unlimited', { max: Infinity })
+    const { page } = await open()
+    const numbers = card(page, 'unlimited').locator('dd')
+    await numbers.first().filter({ hasText: '/ ∞' }).waitFor()
+    expect(await numbers.nth(1).textContent()).toBe('–')
   })
 
   it('says that it lost the process, and goes on when that is back', async () => {

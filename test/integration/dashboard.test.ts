@@ -1,7 +1,16 @@
-import { request as httpRequest } from 'node:http'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createServer, request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { waitFor } from '@millpond/rig'
-import { dashboard, serveDashboard, type AuditEntry, type Hello, type PoolDetail, type Tick } from 'millpond/dashboard'
+import {
+  dashboard,
+  serveDashboard,
+  toNodeHandler,
+  type AuditEntry,
+  type Hello,
+  type PoolDetail,
+  type Tick,
+} from 'millpond/dashboard'
 import { messagesOf, Pools } from '../support/dashboard.ts'
 
 const ask = (path: string, init?: RequestInit & { host?: string }): Request =>
@@ -199,11 +208,65 @@ describe('the dashboard', () => {
       pools.add('orders')
       const handler = open({ actions: true, audit: () => undefined })
       for (const body of [{}, { key: 'here/orders', action: 'drop' }, { key: 1, action: 'suspend' }])
-        expect((await handler(post(body))).status).toBe(400)
+        expect((await handler(post(body, { 'x-millpond-action': 'suspend' }))).status).toBe(400)
+      expect((await handler(post({ key: 'here/orders', action: 'drop' }))).status).toBe(403)
       expect((await handler(post({ key: 'here/gone', action: 'suspend' }))).status).toBe(404)
       expect((await handler(post({ key: 'x'.repeat(20_000), action: 'suspend' }))).status).toBe(413)
       expect((await handler(ask('/actions'))).status).toBe(405)
     })
+
+    it('are not even read where they do not come from the page, and no further than is allowed', async () => {
+      pools.add('orders')
+      let bytes = 0
+      let isCancelled = false
+      const send = (headers: Record<string, string>, host = '127.0.0.1:1'): Request => {
+        bytes = 0
+        const body = new ReadableStream<Uint8Array>(
+          {
+            pull(controller) {
+              if (bytes > 1_000_000) controller.close()
+              else controller.enqueue(new Uint8Array(1_000).fill(32))
+              bytes += 1_000
+            },
+            cancel: () => void (isCancelled = true),
+          },
+          { highWaterMark: 0 },
+        )
+        return ask('/actions', { method: 'POST', host, headers, body, duplex: 'half' } as RequestInit)
+      }
+      const suspend = { 'x-millpond-action': 'suspend' }
+      const readOnly = open()
+      const strict = open({ actions: true, authorize: () => false })
+      const handler = open({ actions: true, audit: () => undefined })
+      for (const [answer, status] of [
+        [readOnly(send(suspend)), 403],
+        [strict(send(suspend)), 403],
+        [handler(send(suspend, 'evil.example')), 421],
+        [handler(send({ ...suspend, origin: 'http://evil.example' })), 403],
+        [handler(send({})), 403],
+      ] as const) {
+        expect((await answer).status).toBe(status)
+        expect(bytes).toBe(0)
+      }
+      expect((await handler(send(suspend))).status).toBe(413)
+      expect(bytes).toBeLessThan(20_000)
+      expect(isCancelled).toBe(true)
+    })
+  })
+
+  it('answers nobody once it is closed, also whom it was about to let in', async () => {
+    pools.add('orders')
+    let letIn: (() => void) | undefined
+    const handler = open({ authorize: () => new Promise((resolve) => (letIn = () => resolve(true))) })
+    const late = handler(ask('/events'))
+    const decide = await waitFor(() => letIn, { what: 'it is asked who may look' })
+    handler.close()
+    decide()
+    expect((await late).status).toBe(503)
+    const other = open()
+    other.close()
+    for (const path of ['/', '/events', '/snapshot', '/pool?key=here/orders'])
+      expect((await other(ask(path))).status, path).toBe(503)
   })
 
   describe('of several processes', () => {
@@ -249,6 +312,45 @@ describe('the dashboard', () => {
       )
       expect([done.status, remote.state]).toEqual([200, 'suspended'])
     })
+
+    it('says so when one answers with what is no answer, or goes away', async () => {
+      const other = new Pools()
+      other.add('stock')
+      const real = dashboard(other.registry, { instance: 'there', intervalMillis: 100 })
+      // A proxy in between that has a page for everything but what it knows.
+      const proxy = createServer((request, response) => {
+        if (request.url === '/snapshot') toNodeHandler(real)(request, response)
+        else response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Please log in</h1>')
+      })
+      await new Promise<void>((resolve) => {
+        proxy.listen(0, '127.0.0.1', resolve)
+      })
+      closers.push(
+        () => proxy.close(),
+        () => real.close(),
+        () => other.stop(),
+      )
+      const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/`
+      const handler = open({ instances: [url], actions: true })
+      for await (const { data } of messagesOf(await handler(ask('/events')))) {
+        if ((data as Tick).pools.length === 1) break
+      }
+      const detail = await handler(ask('/pool?key=there/stock'))
+      expect([detail.status, await detail.json()]).toEqual([
+        502,
+        { ok: false, message: 'there answers with status 200 and no JSON' },
+      ])
+      const suspend = { method: 'POST', body: JSON.stringify({ key: 'there/stock', action: 'suspend' }) }
+      const act = (): Promise<Response> =>
+        handler(ask('/actions', { ...suspend, headers: { 'x-millpond-action': 'suspend' } }))
+      expect((await act()).status).toBe(502)
+      proxy.closeAllConnections()
+      await new Promise((resolve) => {
+        proxy.close(resolve)
+      })
+      const gone = await act()
+      expect([gone.status, await gone.json()]).toEqual([502, { ok: false, message: 'there cannot be reached' }])
+    })
   })
 
   describe('on a server of its own', () => {
@@ -256,6 +358,19 @@ describe('the dashboard', () => {
       await expect(serveDashboard(pools.registry, { host: '0.0.0.0', actions: true })).rejects.toThrow(
         /give `authorize`/,
       )
+    })
+
+    it('looks at nothing where it could not listen', async () => {
+      const first = await serveDashboard(pools.registry)
+      closers.push(() => first.close())
+      const watched = pools.add('orders')
+      const asked = vi.spyOn(watched, 'stats')
+      const port = Number(new URL(first.url).port)
+      await expect(serveDashboard(pools.registry, { port, intervalMillis: 100 })).rejects.toThrow(/EADDRINUSE/)
+      await first.close()
+      asked.mockClear()
+      await new Promise((resolve) => setTimeout(resolve, 250))
+      expect(asked).not.toHaveBeenCalled()
     })
 
     it('listens on the loopback interface, lets a viewer go who does not read, and leaves nothing', async () => {

@@ -14,11 +14,17 @@ async function send(request: ActionRequest): Promise<ActionAnswer> {
   }
 }
 
+/** `min 2 and max 20`; what stays is not named. */
+function sizesOf(sizes: Pick<ActionRequest, 'min' | 'max'>): string {
+  const named = Object.entries(sizes).filter(([, size]) => size !== undefined)
+  return named.map(([name, size]) => `${name} ${size}`).join(' and ')
+}
+
 /** What is about to be done, in words, for the confirmation. */
 function sentence({ action, min, max, resourceId }: ActionRequest, pool: string): string {
   switch (action) {
     case 'resize':
-      return `Change the size of “${pool}” to min ${min ?? '?'} and max ${max ?? '?'}?`
+      return `Change the size of “${pool}” to ${sizesOf({ min, max })}?`
     case 'suspend':
       return `Suspend “${pool}”? Nobody gets a connection until it is resumed; callers wait until their deadline.`
     case 'resume':
@@ -78,7 +84,7 @@ interface ActionBarProps {
 
 export function ActionBar({ pool, allowed, ask }: ActionBarProps) {
   const { state, min, max } = pool.stats
-  const [sizes, setSizes] = useState({ min: String(min), max: String(max) })
+  const [sizes, setSizes] = useState({ min: String(min), max: max === Infinity ? '' : String(max) })
   const may = (action: ActionName): boolean => allowed.includes(action)
   return (
     <section class="panel actions" aria-label="Actions">
@@ -87,7 +93,9 @@ export function ActionBar({ pool, allowed, ask }: ActionBarProps) {
         <form
           onSubmit={(event) => {
             event.preventDefault()
-            ask({ action: 'resize', min: Number(sizes.min), max: Number(sizes.max) })
+            // What is left empty stays as it is.
+            const entered = Object.entries(sizes).filter(([, size]) => size !== '')
+            ask({ action: 'resize', ...Object.fromEntries(entered.map(([name, size]) => [name, Number(size)])) })
           }}
         >
           {(['min', 'max'] as const).map((size) => (
@@ -96,6 +104,7 @@ export function ActionBar({ pool, allowed, ask }: ActionBarProps) {
               <input
                 type="number"
                 min={size === 'min' ? 0 : 1}
+                required={size === 'min'}
                 value={sizes[size]}
                 onInput={({ currentTarget: { value } }) => setSizes({ ...sizes, [size]: value })}
               />

@@ -2,9 +2,9 @@ import { useEffect, useState } from 'preact/hooks'
 import { Card } from './card.tsx'
 import { Detail } from './detail.tsx'
 import { clock } from './format.ts'
+import { judge } from './judge.ts'
 import { follow, NOTHING, type Connection, type Live, type LivePool } from './live.ts'
 import { useRoute } from './route.ts'
-import { judge } from './status.tsx'
 
 const WINDOWS = [
   { label: '5 min', millis: 300_000 },

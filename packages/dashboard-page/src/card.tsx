@@ -37,7 +37,7 @@ export function Card({ pool: { view, history }, windowMillis, at, theme, showsIn
         <div>
           <dt>utilization</dt>
           <dd>
-            <b>{percent(stats.utilization)}</b>
+            <b>{stats.max === Infinity ? '–' : percent(stats.utilization)}</b>
           </dd>
         </div>
         <div class={stats.waiting > 0 ? 'loud' : ''}>

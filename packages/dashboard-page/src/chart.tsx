@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
-import { SERIES, type History, type SeriesName } from '../../../src/dashboard/history.ts'
+import type { History, SeriesName } from '../../../src/dashboard/history.ts'
+import { drawNever, drawSoon } from './drawing.ts'
 import { clock, count, millis } from './format.ts'
 
 export interface Line {
@@ -27,14 +28,13 @@ interface ChartProps {
   readonly small?: boolean
 }
 
-const INDEX = Object.fromEntries(SERIES.map((name, index) => [name, index])) as Record<SeriesName, number>
-
 /** Stacked lines become sums, drawn from the highest to the lowest so that each covers what is below it. */
 function dataOf(history: History, lines: readonly Line[], windowMillis: number): uPlot.AlignedData {
-  const { times, columns } = history.columns(windowMillis)
+  const names = lines.map(({ series }) => series)
+  const { times, columns } = history.columns(windowMillis, names)
   let below: readonly (number | null)[] | undefined
-  const drawn = lines.map(({ series, stacked }) => {
-    const column = columns[INDEX[series]] ?? []
+  const drawn = lines.map(({ stacked }, index) => {
+    const column = columns[index] ?? []
     if (stacked !== true) return column
     const beneath = below
     below = beneath === undefined ? column : column.map((value, row) => (value ?? 0) + (beneath[row] ?? 0))
@@ -96,42 +96,46 @@ const hourAndMinute = (seconds: number): string => clock(seconds * 1_000).slice(
 export function Chart(props: ChartProps) {
   const { title, lines, history, windowMillis, unit, height, at, theme, small } = props
   const box = useRef<HTMLDivElement>(null)
-  const chart = useRef<uPlot | undefined>(undefined)
-  const visible = useRef(true)
-  const draw = (): void => {
-    if (visible.current) chart.current?.setData(dataOf(history, lines, windowMillis))
-  }
+  const latest = useRef(props)
+  latest.current = props
+  const redraw = useRef<() => void>(() => undefined)
 
   useEffect(() => {
     const element = box.current
     if (element === null) return
-    const plot = new uPlot(
-      optionsOf(props, element.clientWidth, element),
-      dataOf(history, lines, windowMillis),
-      element,
-    )
-    chart.current = plot
-    const resized = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }))
+    let plot: uPlot | undefined
+    let isSeen = false
+    const draw = (): void => {
+      // What is scrolled away is not drawn, and not even made before it is first seen.
+      if (!isSeen) return
+      const { history: shown, lines: drawn, windowMillis: window } = latest.current
+      const data = dataOf(shown, drawn, window)
+      if (plot === undefined) plot = new uPlot(optionsOf(latest.current, element.clientWidth, element), data, element)
+      else plot.setData(data)
+    }
+    redraw.current = draw
+    const resized = new ResizeObserver(() => plot?.setSize({ width: element.clientWidth, height }))
     resized.observe(element)
-    // What is scrolled away is not drawn.
-    const seen = new IntersectionObserver(([entry]) => {
-      visible.current = entry?.isIntersecting ?? true
-      draw()
-    })
+    const seen = new IntersectionObserver(
+      ([entry]) => {
+        isSeen = entry?.isIntersecting ?? true
+        if (isSeen) drawSoon(draw)
+      },
+      { rootMargin: '200px' },
+    )
     seen.observe(element)
     return () => {
+      drawNever(draw)
       resized.disconnect()
       seen.disconnect()
-      plot.destroy()
-      chart.current = undefined
+      plot?.destroy()
     }
-  }, [theme, height, history])
+  }, [theme, height])
 
-  useEffect(draw, [at, windowMillis, history])
+  useEffect(() => drawSoon(redraw.current), [at, windowMillis, history, theme])
 
-  const { columns } = history.columns(0)
   const says = lines.map(({ label, series }) => {
-    const value = columns[INDEX[series]]?.at(-1)
+    const value = history.last(series)
     return `${label} ${unit === 'millis' ? millis(value) : count(value)}`
   })
   return (

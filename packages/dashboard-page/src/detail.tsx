@@ -6,6 +6,7 @@ import { ActionBar, useActions } from './actions.tsx'
 import { Chart, CONNECTIONS, OLDEST, RATES, USE_TIMES, WAITING, WAIT_TIMES, type Line } from './chart.tsx'
 import { clock, count, millis, percent, words } from './format.ts'
 import type { LivePool } from './live.ts'
+import { unlimited } from './received.ts'
 import { Status } from './status.tsx'
 import { Table } from './table.tsx'
 
@@ -132,7 +133,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
         title="Connections"
         rows={detail?.resources ?? []}
         nothing="None is open."
-        keyOf={({ resourceId }) => resourceId}
+        keyOf={({ resourceId }, index) => `${resourceId}-${index}`}
         columns={[
           { head: 'connection', cell: ({ resourceId }) => resourceId, numeric: true },
           { head: 'age', cell: ({ ageMillis }) => millis(ageMillis), numeric: true },
@@ -183,7 +184,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
             { head: 'creating', cell: ({ stats: part }) => count(part.creating), numeric: true },
             { head: 'waiting', cell: ({ stats: part }) => count(part.waiting), numeric: true },
             { head: 'leases', cell: ({ stats: part }) => count(part.leases), numeric: true },
-            { head: 'max', cell: ({ stats: part }) => count(part.max), numeric: true },
+            { head: 'max', cell: ({ stats: part }) => count(unlimited(part).max), numeric: true },
           ]}
         />
       )}

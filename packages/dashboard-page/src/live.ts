@@ -1,4 +1,5 @@
 import { History } from '../../../src/dashboard/history.ts'
+import { received } from './received.ts'
 import type { Hello, InstanceView, PoolView, Tick } from '../../../src/dashboard/protocol.ts'
 
 export interface LivePool {
@@ -34,7 +35,9 @@ function begin({ title, at, actions, instances, pools }: Hello): Live {
     at,
     actions,
     instances,
-    pools: new Map(pools.map(({ history, ...view }) => [view.key, { view, history: History.from(history) }])),
+    pools: new Map(
+      pools.map(({ history, ...view }) => [view.key, { view: received(view), history: History.from(history) }]),
+    ),
   }
 }
 
@@ -43,7 +46,7 @@ function advance(live: Live, { at, instances, pools }: Tick): Live {
   for (const view of pools) {
     const history = live.pools.get(view.key)?.history ?? new History()
     history.add(at, view.sample)
-    next.set(view.key, { view, history })
+    next.set(view.key, { view: received(view), history })
   }
   return { ...live, connection: 'live', at, instances, pools: next }
 }

@@ -1,0 +1,144 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { PoolRegistry } from 'millpond'
+import { dashboard, toNodeHandler, type Dashboard, type Hello, type PoolView, type Tick } from 'millpond/dashboard'
+import { History, SERIES, type Sample } from '../../src/dashboard/history.ts'
+import { describeBrowser, openPage, startBrowser } from '../support/browser.ts'
+import { Pools } from '../support/dashboard.ts'
+
+const POOLS = 20
+const SECONDS = 3_600
+
+/** A dashboard that has been looking at many pools for an hour: its page is real, its stream is made up. */
+class OldDashboard {
+  readonly #pools = new Pools()
+  readonly #views: PoolView[]
+  readonly #page: Dashboard
+  readonly #server: Server
+  #viewer: ServerResponse | undefined
+  #at = Date.now()
+  url = ''
+
+  constructor() {
+    this.#views = Array.from({ length: POOLS }, (_, index) => this.#view(`pool-${index}`))
+    this.#page = dashboard(new PoolRegistry(), { enabled: true })
+    const page = toNodeHandler(this.#page)
+    this.#server = createServer((request, response) => {
+      if (request.url === '/events') this.#open(response)
+      else page(request, response)
+    })
+  }
+
+  #view(name: string): PoolView {
+    const stats = this.#pools.add(name, { max: 20 }).stats()
+    const none = { count: 0, p50: null, p95: null, p99: null }
+    const recent = { wait: none, use: none, create: none }
+    return { key: `here/${name}`, instance: 'here', required: false, stats, health: undefined, recent, leakedAt: undefined, sample: [] } // prettier-ignore
+  }
+
+  async listen(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#server.listen(0, '127.0.0.1', resolve)
+    })
+    this.url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`
+  }
+
+  #sample(second: number): Sample {
+    return SERIES.map((_, series) => 5 + 4 * Math.sin(second / (10 + series)))
+  }
+
+  #send(event: string, data: unknown): void {
+    this.#viewer?.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+  }
+
+  #open(response: ServerResponse): void {
+    this.#viewer = response.writeHead(200, { 'content-type': 'text/event-stream' })
+    const past = new History()
+    for (let second = SECONDS; second > 0; second--) past.add(this.#at - second * 1_000, this.#sample(second))
+    const history = past.columns()
+    const pools = this.#views.map((view) => ({ ...view, history }))
+    const instances = [{ name: 'here', reachable: true }]
+    this.#send('hello', { protocol: 1, at: this.#at, title: 'Old', intervalMillis: 1_000, actions: false, instances, pools } satisfies Hello) // prettier-ignore
+  }
+
+  /** A second passes. */
+  tick(): void {
+    this.#at += 1_000
+    const sample = this.#sample(this.#at / 1_000)
+    const pools = this.#views.map((view) => ({ ...view, stats: { ...view.stats, used: Math.round(sample[0] ?? 0) }, sample })) // prettier-ignore
+    this.#send('tick', { at: this.#at, instances: [{ name: 'here', reachable: true }], pools } satisfies Tick)
+  }
+
+  async stop(): Promise<void> {
+    this.#viewer?.end()
+    this.#page.close()
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => {
+      this.#server.close(resolve)
+    })
+    await this.#pools.stop()
+  }
+}
+
+/** What the browser itself says of its main thread: seconds at work, and how often it drew. */
+async function metricsOf(page: Page): Promise<{ taskSeconds: number; scriptSeconds: number; layouts: number }> {
+  const session = await page.context().newCDPSession(page)
+  await session.send('Performance.enable')
+  const { metrics } = await session.send('Performance.getMetrics')
+  await session.detach()
+  const of = (name: string): number => metrics.find((metric) => metric.name === name)?.value ?? NaN
+  return { taskSeconds: of('TaskDuration'), scriptSeconds: of('ScriptDuration'), layouts: of('LayoutCount') }
+}
+
+describeBrowser('the page of twenty pools with an hour behind them', { timeout: 60_000 }, () => {
+  let browser: Browser
+  let old: OldDashboard
+  beforeAll(async () => {
+    browser = await startBrowser()
+  })
+  afterAll(async () => {
+    await browser.close()
+  })
+  beforeEach(async () => {
+    old = new OldDashboard()
+    await old.listen()
+  })
+  afterEach(async () => {
+    await old.stop()
+  })
+
+  it.each(['every card', 'one pool'])('draws %s every second without jank', async (what) => {
+    const hash = what === 'one pool' ? '#pool=here%2Fpool-3' : ''
+    // High enough to show them all: nothing is spared for being out of sight.
+    const viewport = { width: 1_600, height: 2_400 }
+    const { page, complaints } = await openPage(browser, `${old.url}${hash}`, { viewport })
+    await page.getByRole('button', { name: '1 h' }).click()
+    await page
+      .locator('canvas')
+      .nth(what === 'one pool' ? 5 : POOLS - 1)
+      .waitFor({ state: 'attached' })
+    await page.evaluate(`
+      globalThis.longTasks = []
+      new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' })
+    `)
+    const before = await metricsOf(page)
+    const ticks = 12
+    for (let tick = 0; tick < ticks; tick++) {
+      old.tick()
+      // Until it is drawn: two frames in which nothing is left to do.
+      await page.waitForTimeout(150)
+    }
+    const after = await metricsOf(page)
+    const longTasks = await page.evaluate<number[]>('longTasks')
+    const millisPerTick = ((after.taskSeconds - before.taskSeconds) * 1_000) / ticks
+    if (process.env['MILLPOND_PRINT'] !== undefined)
+      console.log(`${what}: ${millisPerTick.toFixed(1)} ms a tick, long tasks [${longTasks.join(', ')}]`)
+    expect(complaints).toEqual([])
+    // On a machine that does other things as well, a task may be held up; that is not the page's doing.
+    expect(millisPerTick).toBeLessThan(150)
+    expect(longTasks.length).toBeLessThanOrEqual(ticks / 2)
+    await page.close()
+  })
+})
