@@ -1,5 +1,4 @@
 import { ServerView, sleep, type PostgresServer } from '@millpond/rig'
-import { serveDashboard } from 'millpond/dashboard'
 import { compare } from './compare.ts'
 import { Load, Tally } from './load.ts'
 import { HELP, readOptions, type DemoOptions } from './options.ts'
@@ -8,7 +7,7 @@ import { Screen } from './screen.ts'
 import { Service } from './service.ts'
 import { startServers, type Servers } from './servers.ts'
 import { PooledShop } from './shop.ts'
-import { mount } from './watching.ts'
+import { mount, show } from './watching.ts'
 
 interface Phase {
   readonly name: string
@@ -83,7 +82,7 @@ async function main(options: DemoOptions): Promise<void> {
   await shop.prepare()
   if (postgres === undefined) undo.push(() => pools.orders.query(`DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE`))
 
-  const dashboard = await serveDashboard(pools.registry, { enabled: true, title: 'Millpond demo' })
+  const dashboard = await show(pools)
   undo.push(() => dashboard.close())
   const service = new Service(shop, mount(pools.registry))
   const base = await service.listen(options.port)

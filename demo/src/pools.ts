@@ -7,6 +7,7 @@ import pg from 'pg'
 import * as undici from 'undici'
 import { RIG_PROTO } from '@millpond/rig'
 import { PoolRegistry } from 'millpond'
+import { poolConfig, type AdapterOptions, type Kind, type PoolConfig, type PoolSettings } from 'millpond/config'
 import { grpcPool } from 'millpond/grpc'
 import { httpPool } from 'millpond/http'
 import { mongoOptions, observeMongo } from 'millpond/mongodb'
@@ -32,61 +33,71 @@ type QuoteClient = grpc.Client & {
 }
 
 /** The pool of the database without which nothing works. */
-export function ordersPool(connectionString: string): OrdersPool {
-  return pgPool(pg, {
-    connectionString,
-    name: 'orders',
-    max: 20,
-    min: 5,
-    idleTimeoutMillis: 30_000,
-    acquireTimeoutMillis: 5_000,
-    // A restart of the database is to be waited out, not answered with errors.
-    failFastWhenDown: false,
-    leakThresholdMillis: 10_000,
-    application_name: 'millpond-demo',
-    options: `-c search_path=${SCHEMA}`,
-    statement_timeout: 5_000,
-  })
+function ordersPool(options: AdapterOptions<'postgres'>): OrdersPool {
+  return pgPool(pg, options)
 }
 
 /** Every pool of the service, configured as one would for production, in one registry. */
 export function makePools(url: string, { redis, mariadb, mongo, prices, shipping }: Servers) {
   const registry = new PoolRegistry()
-  const orders = registry.register(ordersPool(url), { required: true })
+  const configs = new Map<string, PoolConfig>()
+  // What code leaves open, the environment may say: ORDERS_POOL_MAX=30 npm start.
+  const configured = <K extends Kind>(name: string, kind: K, code: PoolSettings): AdapterOptions<K> => {
+    const config = poolConfig({ name, code: { ...code, kind } }) as PoolConfig<K>
+    configs.set(name, config)
+    return config.options
+  }
+
+  const orders = registry.register(
+    ordersPool(
+      configured('orders', 'postgres', {
+        preset: 'database',
+        url,
+        min: 5,
+        acquireTimeoutMillis: 5_000,
+        // A restart of the database is to be waited out, not answered with errors.
+        failFastWhenDown: false,
+        leakThresholdMillis: 10_000,
+        statementTimeoutMillis: 5_000,
+        applicationName: 'millpond-demo',
+        driver: { options: `-c search_path=${SCHEMA}` },
+      }),
+    ),
+    { required: true },
+  )
 
   const cache =
-    redis && registry.register(redisPool(Redis, { poolName: 'cache', host: redis.host, port: redis.port, max: 10 }))
+    redis &&
+    registry.register(redisPool(Redis, configured('cache', 'redis', { preset: 'redis', host: redis.host, port: redis.port }))) // prettier-ignore
 
   const ledger =
     mariadb &&
-    registry.register(mysqlPool(mysql, { ...mariadb.config, name: 'ledger', connectionLimit: 10, maxIdle: 5 }))
+    registry.register(mysqlPool(mysql, configured('ledger', 'mysql', { ...mariadb.config, max: 10, maxIdle: 5 })))
 
-  const events = mongo && new MongoClient(mongo.uri(), mongoOptions({ max: 10, min: 1 }))
+  const mongoSettings = mongo && configured('events', 'mongodb', { url: mongo.uri(), max: 10, min: 1 })
+  const events = mongoSettings && new MongoClient(mongoSettings.uri, mongoOptions(mongoSettings))
   if (events !== undefined) registry.register(observeMongo(events, { name: 'events' }))
 
   const catalogue = registry.register(
-    httpPool(undici, {
-      name: 'prices',
-      origin: prices.origin,
-      max: 20,
-      acquireTimeoutMillis: 500,
-      headersTimeoutMillis: 500,
-      failFastWhenDown: true,
-      retry: true,
-      circuit: true,
-    }),
+    httpPool(
+      undici,
+      configured('prices', 'http', {
+        preset: 'http',
+        url: prices.origin,
+        acquireTimeoutMillis: 500,
+        headersTimeoutMillis: 500,
+        failFastWhenDown: true,
+        driver: { retry: true, circuit: true },
+      }),
+    ),
   )
 
   const { millpond } = grpc.loadPackageDefinition(loadSync(RIG_PROTO)) as unknown as {
     millpond: { rig: { Echo: new (...args: ConstructorParameters<typeof grpc.Client>) => QuoteClient } }
   }
-  const carrier = registry.register(
-    grpcPool(millpond.rig.Echo, shipping.target, grpc.credentials.createInsecure(), {
-      name: 'shipping',
-      maxChannels: 4,
-    }),
-  )
-  return { registry, orders, cache, ledger, events, catalogue, carrier }
+  const { target, ...channels } = configured('shipping', 'grpc', { url: shipping.target, max: 4 })
+  const carrier = registry.register(grpcPool(millpond.rig.Echo, target, grpc.credentials.createInsecure(), channels))
+  return { registry, configs, orders, cache, ledger, events, catalogue, carrier }
 }
 
 export type Pools = ReturnType<typeof makePools>

@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { startPrometheus, tryStart, waitFor } from '@millpond/rig'
+import type { PoolDetail } from 'millpond/dashboard'
 import { describe, expect, it } from 'vitest'
 
+const POOLS = ['orders', 'cache', 'ledger', 'events', 'prices', 'shipping']
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
 /** Runs the demo as npm start does, without its build. */
@@ -45,8 +48,7 @@ describe('npm start', () => {
       // Only statements that were running when the database was killed may fail.
       expect(Number(/of which (\d+) failed/.exec(text)?.[1])).toBeLessThanOrEqual(40)
       const opened = numberAfter(text, 'connections opened')
-      for (const pool of ['orders', 'cache', 'ledger', 'events', 'prices', 'shipping'])
-        expect(text, pool).toMatch(new RegExp(`^  ${pool} .* (open|paused)$`, 'm'))
+      for (const pool of POOLS) expect(text, pool).toMatch(new RegExp(`^  ${pool} .* (open|paused)$`, 'm'))
       expect(numberAfter(text, 'prices away')).toBeGreaterThan(0)
       expect(opened).toBeGreaterThan(0)
       expect(opened).toBeLessThanOrEqual(80)
@@ -57,9 +59,29 @@ describe('npm start', () => {
     },
   )
 
-  it('drains and ends on Ctrl-C', { timeout: 120_000 }, async () => {
+  it('is scraped and looked at while it runs, drains and ends on Ctrl-C', { timeout: 120_000 }, async () => {
     const demo = start('--seconds', '60')
     await demo.saw('quiet')
+    const addressAfter = (label: string): string => new RegExp(`${label}\\s+(\\S+)`).exec(demo.output())?.[1] ?? ''
+    const { host: target } = new URL(addressAfter('Its metrics'))
+    const prometheus = await tryStart('Prometheus', () => startPrometheus({ target }))
+    if (prometheus !== undefined) {
+      const values = async (query: string, label: string): Promise<Record<string, number>> =>
+        Object.fromEntries((await prometheus.query(query)).map(({ metric, value }) => [metric[label] ?? '', value]))
+      await waitFor(async () => (await prometheus.query('up == 1')).length > 0, { what: 'Prometheus has scraped it' })
+      expect(await values('up', 'job')).toEqual({ app: 1 })
+      expect(Object.keys(await values('millpond_up', 'pool')).sort()).toEqual([...POOLS].sort())
+      await waitFor(async () => ((await values('rate(millpond_acquires_total{outcome="acquired"}[1m])', 'pool'))['orders'] ?? 0) > 0, { what: 'work is seen' }) // prettier-ignore
+      await prometheus.stop()
+    }
+    const dashboard = addressAfter('Its dashboard')
+    const { pools } = (await (await fetch(`${dashboard}snapshot`)).json()) as { pools: { key: string }[] }
+    const key = pools.find((each) => each.key.endsWith('/orders'))?.key ?? ''
+    const detail = (await (await fetch(`${dashboard}pool?key=${encodeURIComponent(key)}`)).json()) as PoolDetail
+    const sources = Object.fromEntries(detail.settings.map(({ name, source }) => [name, source]))
+    expect(sources).toMatchObject({ min: 'code', max: 'preset database', maxUses: 'default' })
+    expect(detail.settings.find(({ name }) => name === 'url')?.value).not.toContain('millpond:')
+    expect(detail.advice.length).toBeGreaterThan(0)
     demo.child.kill('SIGINT')
     expect(await demo.ended).toBe(130)
     expect(demo.output()).toMatch(/Draining[^]*6 pools closed/)
