@@ -1,97 +1,82 @@
-// One round of one subject, in a process of its own: what is watched, the scenario, and the server where there is one.
-import diagnostics from 'node:diagnostics_channel'
+// All rounds of one scenario, in one process: before every block the pool begins to be watched in one way, behind it that
+// ends, so that all ways run on the same compiled code and the same connections.
 import * as api from '@opentelemetry/api'
-import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics' // prettier-ignore
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import { Pool, PoolRegistry } from '../../dist/index.js'
-import { instrument } from '../../dist/monitoring/opentelemetry/index.js'
-import { renderPrometheus } from '../../dist/monitoring/prometheus/index.js'
-import { watchPools } from '../../dist/monitoring/watch/index.js'
+import { endWays, WAYS } from './ways.mjs'
 
-const [subject, scenario, connectionString] = process.argv.slice(2)
+const [scenario, roundsText, connectionString, only] = process.argv.slice(2)
+const rounds = Number(roundsText)
+const subjects = only === undefined ? Object.keys(WAYS) : only.split(',')
 const registry = new PoolRegistry()
-let collect = async () => undefined
 
-/** Everything that asks for numbers now and then, and hears of what is rare. */
-function startMetrics() {
-  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
-  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
-  api.metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
-  instrument(registry, { api })
-  // A busy second: everything is asked for once in it, however long a run takes.
-  collect = async () => {
-    await reader.collect()
-    renderPrometheus(registry)
-  }
-  watchPools(registry, {
-    logger: () => undefined,
-    log: { everyMillis: 60_000 },
-    openTelemetry: api,
-  })
-}
-
-/** Somebody who wants to hear of every single acquire and release. */
-function subscribeToAll() {
-  for (const event of ['acquireStarted', 'acquired', 'released', 'created', 'destroyed'])
-    diagnostics.subscribe(`millpond:${event}`, () => undefined)
-}
-
-// An application that is traced pays for that itself, watched or not.
+// An application that is traced pays for that itself, watched or not; its callers run in spans.
 new NodeTracerProvider().register()
-if (subject === 'metrics' || subject === 'everything') startMetrics()
-if (subject === 'channels' || subject === 'everything') subscribeToAll()
+const tracer = api.trace.getTracer('bench')
 
-/** CPU of the whole process per operation, in microseconds: what else the machine does is not in it. */
-async function measure(work, operations, warmUp) {
-  await work(warmUp)
-  await collect()
-  globalThis.gc?.()
-  const before = process.cpuUsage()
-  const startedAt = performance.now()
-  await work(operations)
-  await collect()
-  const { user, system } = process.cpuUsage(before)
-  return { cpuMicros: (user + system) / operations, millis: performance.now() - startedAt }
-}
-
-async function engine() {
-  let id = 0
-  const pool = registry.register(
-    new Pool({ kind: 'postgres', create: async () => ({ id: ++id }), destroy: () => undefined }, { max: 10 }),
-  )
-  return await measure(
-    async (operations) => {
+/** What is done so many times, and how often before that. */
+async function scenarioOf(name) {
+  if (name === 'engine') {
+    let id = 0
+    const pool = registry.register(
+      new Pool({ kind: 'postgres', create: async () => ({ id: ++id }), destroy: () => undefined }, { max: 10 }),
+    )
+    const work = async (operations) => {
       for (let index = 0; index < operations; index++) {
         const lease = await pool.acquire()
         lease.release()
         // As in a server, timers and I/O get their turn.
         if (index % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve))
       }
-    },
-    300_000,
-    100_000,
-  )
-}
-
-async function postgres() {
+    }
+    return { work, operations: 300_000, warmUp: 50_000, end: () => pool.close() }
+  }
   const { default: pg } = await import('pg')
   const { pgPool } = await import('../../dist/adapters/pg/index.js')
   const pool = registry.register(pgPool(pg, { connectionString, max: 10 }))
-  const result = await measure(
-    async (queries) => {
-      let left = queries
-      const worker = async () => {
+  const work = async (queries) => {
+    let left = queries
+    const caller = () =>
+      tracer.startActiveSpan('caller', async (span) => {
         while (left-- > 0) await pool.query('SELECT id, name FROM (VALUES (1, $1::text)) AS t (id, name)', ['Ada'])
-      }
-      // More than connections: callers wait, too.
-      await Promise.all(Array.from({ length: 20 }, worker))
-    },
-    5_000,
-    1_500,
-  )
-  await pool.end()
-  return result
+        span.end()
+      })
+    // More than connections: callers wait, too.
+    await Promise.all(Array.from({ length: 20 }, caller))
+  }
+  return { work, operations: 20_000, warmUp: 2_000, end: () => pool.end() }
 }
 
-console.log(JSON.stringify(await (scenario === 'engine' ? engine() : postgres())))
+const { work, operations, warmUp, end } = await scenarioOf(scenario)
+
+/** CPU of the whole process per operation, in microseconds: what else the machine does is not in it. */
+async function block(subject) {
+  const { once, stop } = await WAYS[subject](registry)
+  await work(warmUp)
+  globalThis.gc?.()
+  const before = process.cpuUsage()
+  const startedAt = performance.now()
+  await work(operations / 2)
+  // A scrape and a collection in a block of two seconds: more often than in life.
+  await once()
+  await work(operations / 2)
+  const { user, system } = process.cpuUsage(before)
+  const millis = performance.now() - startedAt
+  await stop()
+  return { cpuMicros: (user + system) / operations, millis }
+}
+
+// Compiled for all of them before anything is measured.
+for (const subject of subjects) await block(subject)
+const results = []
+for (let round = 0; round < rounds; round++) {
+  const first = round % subjects.length
+  const result = {}
+  for (const subject of [...subjects.slice(first), ...subjects.slice(0, first)]) result[subject] = await block(subject)
+  results.push(result)
+  process.stderr.write(`${scenario}: round ${round + 1} of ${rounds}\n`)
+}
+await end()
+endWays()
+console.log(JSON.stringify(results))
 process.exit(0)
