@@ -43,7 +43,7 @@ export function makePools(url: string, { redis, mariadb, mongo, prices, shipping
   const configs = new Map<string, PoolConfig>()
   // What code leaves open, the environment may say: ORDERS_POOL_MAX=30 npm start.
   const configured = <K extends Kind>(name: string, kind: K, code: PoolSettings): AdapterOptions<K> => {
-    const config = poolConfig({ name, code: { ...code, kind } }) as PoolConfig<K>
+    const config: PoolConfig<K> = poolConfig({ name, code: { ...code, kind } })
     configs.set(name, config)
     return config.options
   }
@@ -74,9 +74,12 @@ export function makePools(url: string, { redis, mariadb, mongo, prices, shipping
     mariadb &&
     registry.register(mysqlPool(mysql, configured('ledger', 'mysql', { ...mariadb.config, max: 10, maxIdle: 5 })))
 
-  const mongoSettings = mongo && configured('events', 'mongodb', { url: mongo.uri(), max: 10, min: 1 })
-  const events = mongoSettings && new MongoClient(mongoSettings.uri, mongoOptions(mongoSettings))
-  if (events !== undefined) registry.register(observeMongo(events, { name: 'events' }))
+  let events: MongoClient | undefined
+  if (mongo !== undefined) {
+    const { name, uri, ...settings } = configured('events', 'mongodb', { url: mongo.uri(), max: 10, min: 1 })
+    events = new MongoClient(uri, mongoOptions(settings))
+    registry.register(observeMongo(events, { name }))
+  }
 
   const catalogue = registry.register(
     httpPool(

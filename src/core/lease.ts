@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { LeaseReleasedError } from './errors.ts'
 import type { Scope } from './nesting.ts'
+import { callersStack } from './report.ts'
 import type { Request } from './request.ts'
 
 /** What a lease is of. */
@@ -79,7 +80,7 @@ export class Lease<T> {
         return this.#lease.#circumstances?.scope
       }
       get stack(): string | undefined {
-        return this.#lease.#request?.stack?.stack
+        return callersStack(this.#lease.#request?.stack?.stack)
       }
       get leakReported(): boolean {
         return this.#lease.#circumstances?.leakReported ?? false

@@ -89,6 +89,19 @@ export function formatMillis(millis: number): string {
   return `${Math.round(millis / 60_000)} min`
 }
 
+/** The frame in which this package begins: where an acquire keeps its stack. What stands before `core` is ours. */
+const OWN = /([^\s(]*[\\/])core[\\/]pool\.[cm]?[jt]s:\d+:\d+\)?$/
+
+/** A stack without this package's own frames: from whoever asked for the lease on. */
+export function callersStack(stack: string | undefined): string | undefined {
+  if (stack === undefined) return undefined
+  const [head = '', ...frames] = stack.split('\n')
+  const own = OWN.exec(frames[0] ?? '')?.[1]
+  if (own === undefined) return stack
+  const theirs = frames.filter((frame) => !frame.includes(own))
+  return theirs.length === 0 ? stack : [head, ...theirs].join('\n')
+}
+
 /** The first line of a stack that is neither ours nor Node's: where the lease was acquired. */
 function firstFrame(stack: string | undefined): string | undefined {
   const frames =

@@ -57,7 +57,7 @@ export function isSameOrigin(request: Request): boolean {
 export async function bodyOf(request: Request, most: number): Promise<string | undefined> {
   if (request.body === null) return ''
   const decoder = new TextDecoder()
-  const reader = request.body.getReader()
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader()
   let [text, bytes] = ['', 0]
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     bytes += part.value.byteLength

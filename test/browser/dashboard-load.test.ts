@@ -2,7 +2,6 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { PoolRegistry } from 'millpond'
 import { dashboard, toNodeHandler, type Dashboard, type Hello, type PoolView, type Tick } from 'millpond/dashboard'
 import { History, SERIES, type Sample } from '../../src/dashboard/history.ts'
 import { describeBrowser, openPage, startBrowser } from '../support/browser.ts'
@@ -23,7 +22,7 @@ class OldDashboard {
 
   constructor() {
     this.#views = Array.from({ length: POOLS }, (_, index) => this.#view(`pool-${index}`))
-    this.#page = dashboard(new PoolRegistry(), { enabled: true })
+    this.#page = dashboard(this.#pools.registry, { enabled: true, instance: 'here' })
     const page = toNodeHandler(this.#page)
     this.#server = createServer((request, response) => {
       if (request.url === '/events') this.#open(response)
@@ -82,14 +81,16 @@ class OldDashboard {
   }
 }
 
-/** What the browser itself says of its main thread: seconds at work, and how often it drew. */
-async function metricsOf(page: Page): Promise<{ taskSeconds: number; scriptSeconds: number; layouts: number }> {
+/** CPU of the page's main thread since this is asked for, in milliseconds: what else the machine does is not in it. */
+async function mainThread(page: Page): Promise<() => Promise<number>> {
   const session = await page.context().newCDPSession(page)
-  await session.send('Performance.enable')
-  const { metrics } = await session.send('Performance.getMetrics')
-  await session.detach()
-  const of = (name: string): number => metrics.find((metric) => metric.name === name)?.value ?? NaN
-  return { taskSeconds: of('TaskDuration'), scriptSeconds: of('ScriptDuration'), layouts: of('LayoutCount') }
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' })
+  const taken = async (): Promise<number> => {
+    const { metrics } = await session.send('Performance.getMetrics')
+    return (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? NaN) * 1_000
+  }
+  const before = await taken()
+  return async () => (await taken()) - before
 }
 
 describeBrowser('the page of twenty pools with an hour behind them', { timeout: 60_000 }, () => {
@@ -123,22 +124,22 @@ describeBrowser('the page of twenty pools with an hour behind them', { timeout: 
       globalThis.longTasks = []
       new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' })
     `)
-    const before = await metricsOf(page)
+    const cpu = await mainThread(page)
     const ticks = 12
     for (let tick = 0; tick < ticks; tick++) {
       old.tick()
       // Until it is drawn: two frames in which nothing is left to do.
       await page.waitForTimeout(150)
     }
-    const after = await metricsOf(page)
+    const millisPerTick = (await cpu()) / ticks
     const longTasks = await page.evaluate<number[]>('longTasks')
-    const millisPerTick = ((after.taskSeconds - before.taskSeconds) * 1_000) / ticks
     if (process.env['MILLPOND_PRINT'] !== undefined)
-      console.log(`${what}: ${millisPerTick.toFixed(1)} ms a tick, long tasks [${longTasks.join(', ')}]`)
+      console.log(`${what}: ${millisPerTick.toFixed(1)} ms of CPU a tick, long tasks [${longTasks.join(', ')}]`)
     expect(complaints).toEqual([])
-    // On a machine that does other things as well, a task may be held up; that is not the page's doing.
-    expect(millisPerTick).toBeLessThan(150)
-    expect(longTasks.length).toBeLessThanOrEqual(ticks / 2)
+    // All of a second's work is less than what one task may take before it is felt. Tasks themselves are not judged: on a
+    // machine that does other things as well each may be held up.
+    expect(millisPerTick).toBeGreaterThan(0)
+    expect(millisPerTick).toBeLessThan(50)
     await page.close()
   })
 })

@@ -232,7 +232,7 @@ describe('the dashboard', () => {
           },
           { highWaterMark: 0 },
         )
-        return ask('/actions', { method: 'POST', host, headers, body, duplex: 'half' } as RequestInit)
+        return ask('/actions', { method: 'POST', host, headers, body, duplex: 'half' })
       }
       const suspend = { 'x-millpond-action': 'suspend' }
       const readOnly = open()

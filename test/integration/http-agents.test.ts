@@ -177,7 +177,7 @@ describe('their pool', () => {
     await Promise.all(
       Array.from({ length: 20 }, () => get(agents, '/echo', { headers: { authorization: 'the-secret' } })),
     )
-    const running = get(agents, '/slow?millis=150')
+    const running = get(agents, '/slow?millis=1000')
     await waitFor(async () => (await server.view()).active === 1, { what: 'a request runs' })
     const { requested, acquired, timedOut, aborted, refused, failed, waiting, total, idle, used } = agents.stats()
     expect([requested, total]).toEqual([acquired + timedOut + aborted + refused + failed + waiting, idle + used])

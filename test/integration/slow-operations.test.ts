@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { MongoClient } from 'mongodb'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
   startGrpc,
@@ -128,7 +127,8 @@ describe('slow operations of gRPC', () => {
       (numbers.find((each) => each.traceId === traceId)?.numbers ?? {}) as Record<string, number>
     expect(of('first')['useMillis']).toBeGreaterThanOrEqual(SLOW_MILLIS)
     expect(of('second')['waitMillis']).toBeGreaterThan(of('second')['useMillis'] ?? Infinity)
-    for await (const _ of pool.client.serverStream({ text: 'n', count: 3, sleepMillis: 60 })) void _
+    for await (const reply of pool.client.serverStream({ text: 'n', count: 3, sleepMillis: 60 }))
+      expect(reply).toBeDefined()
     await expect(pool.promises.unary({ sleepMillis: 5_000 }, { timeoutMillis: 200 })).rejects.toThrow(/[Dd]eadline/)
     const call = pool.client.unary({ sleepMillis: 5_000 }, () => undefined)
     setTimeout(() => call.cancel(), 200)
@@ -143,7 +143,7 @@ describe('slow operations of gRPC', () => {
 describe('slow operations of MongoDB', () => {
   it('are told in the trace of whoever asked for them', async () => {
     const { client, view } = clientOn(mongo, { monitorCommands: true, maxPoolSize: 1 }, { view: { slowMillis: SLOW_MILLIS } }) // prettier-ignore
-    await (client as MongoClient).connect()
+    await client.connect()
     watched(view)
     await Promise.all([
       traces.run('first', () => sleepOn(client, 200)),

@@ -15,16 +15,16 @@ async function send(request: ActionRequest): Promise<ActionAnswer> {
 }
 
 /** `min 2 and max 20`; what stays is not named. */
-function sizesOf(sizes: Pick<ActionRequest, 'min' | 'max'>): string {
-  const named = Object.entries(sizes).filter(([, size]) => size !== undefined)
-  return named.map(([name, size]) => `${name} ${size}`).join(' and ')
+function sizesOf(min: number | undefined, max: number | undefined): string {
+  const named = [min === undefined ? '' : `min ${min}`, max === undefined ? '' : `max ${max}`]
+  return named.filter(Boolean).join(' and ')
 }
 
 /** What is about to be done, in words, for the confirmation. */
 function sentence({ action, min, max, resourceId }: ActionRequest, pool: string): string {
   switch (action) {
     case 'resize':
-      return `Change the size of “${pool}” to ${sizesOf({ min, max })}?`
+      return `Change the size of “${pool}” to ${sizesOf(min, max)}?`
     case 'suspend':
       return `Suspend “${pool}”? Nobody gets a connection until it is resumed; callers wait until their deadline.`
     case 'resume':

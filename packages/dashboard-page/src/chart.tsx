@@ -60,19 +60,20 @@ function optionsOf({ lines, unit, height, small }: ChartProps, width: number, el
   return {
     width,
     height,
-    padding: small === true ? [4, 0, 0, 0] : [8, 8, 0, 0],
+    padding: small === true ? [4, 0, 0, 0] : [8, 28, 0, 0],
     cursor: { show: small !== true, drag: { x: false, y: false }, points: { size: 5 } },
     legend: { show: false },
     scales: {
       x: { time: true },
-      y: { range: (_, __, highest) => [0, Math.max(unit === 'count' ? 1 : 0.1, highest * 1.1)] },
+      y: { range: (_, __, highest) => [0, Math.max(1, highest * 1.1)] },
     },
     axes: [
-      { ...axis, show: small !== true, space: 64, size: 26, values: (_, splits) => splits.map(hourAndMinute) },
+      { ...axis, show: small !== true, space: 72, size: 26, values: (_, splits) => timesOf(splits) },
       {
         ...axis,
         show: small !== true,
         size: 56,
+        ...(unit === 'count' ? { incrs: WHOLE } : {}),
         values: (_, splits) => splits.map((value) => (unit === 'millis' ? millis(value) : count(value))),
       },
     ],
@@ -90,7 +91,15 @@ function optionsOf({ lines, unit, height, small }: ChartProps, width: number, el
   }
 }
 
-const hourAndMinute = (seconds: number): string => clock(seconds * 1_000).slice(0, 5)
+/** Steps of an axis that counts: there is no half of a connection. */
+const WHOLE = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000].flatMap((unit) => [unit, 2 * unit, 5 * unit])
+
+/** Hours and minutes; seconds too, where they tell one from the next. */
+function timesOf(splits: readonly number[]): string[] {
+  const [first = 0, second = Infinity] = splits
+  const length = second - first < 60 ? 8 : 5
+  return splits.map((seconds) => clock(seconds * 1_000).slice(0, length))
+}
 
 /** One chart over time. What it shows is also said in words, for those who do not see it. */
 export function Chart(props: ChartProps) {

@@ -149,7 +149,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
         nothing="None above the threshold."
         keyOf={({ operation }) => operation}
         columns={[
-          { head: 'operation', cell: ({ operation }) => <code>{operation}</code> },
+          { head: 'operation', cell: ({ operation }) => <code class="statement">{operation}</code> },
           { head: 'times', cell: ({ count: times }) => count(times), numeric: true },
           { head: 'failed', cell: ({ failed }) => count(failed), numeric: true },
           { head: 'longest', cell: ({ maxMillis }) => millis(maxMillis), numeric: true },

@@ -23,7 +23,7 @@ export interface Series {
    * @param of - what is made of the selected series, such as a rate
    * @param suffix - of a histogram's series
    */
-  select(name: SeriesName, matchers?: string, of?: (selector: string) => string, suffix?: string): string
+  readonly select: (name: SeriesName, matchers?: string, of?: (selector: string) => string, suffix?: string) => string
 }
 
 /** @throws {OptionError} on a wrong prefix or naming */
@@ -33,7 +33,7 @@ export function seriesOf({ prefix = 'millpond_', naming = 'native' }: NamesOptio
   return {
     // Its name is all that OpenTelemetry has of a database's pool.
     by: naming === 'native' ? 'job, instance, pool, kind' : 'job, instance, pool',
-    select(name, matchers = '', of = (selector) => selector, suffix = '') {
+    select: (name, matchers = '', of = (selector) => selector, suffix = '') => {
       const native = of(`${prefix}${name}${suffix}${braces(matchers)}`)
       const other = naming === 'native' ? undefined : OTEL_NAMES[name]
       if (other === undefined) return native

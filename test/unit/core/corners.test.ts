@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { Pool, type Lease } from 'millpond'
 import { FakeError, FakeFactory, ManualClock, type FakeResource } from 'millpond/testing'
 import { readCallers } from '../../../src/core/caller-mark.ts'
+import { callersStack } from '../../../src/core/report.ts'
 import { listen, setUp } from '../../support/harness.ts'
 import { after } from '../../support/simulation.ts'
 
@@ -422,6 +423,22 @@ describe('looking at a pool', () => {
     expect(pool.resources({ limit: 2 }).map(({ resourceId }) => resourceId)).toEqual([1, 2])
     expect(pool.resources()).toHaveLength(3)
     for (const lease of leases) lease.release()
+  })
+
+  it('shows where a lease was acquired, from the caller on', async () => {
+    const { pool } = setUp({ trackStacks: true })
+    const borrow = async (): Promise<Lease<FakeResource>> => await pool.acquire()
+    const lease = await borrow()
+    const [head, first] = pool.leases()[0]?.stack?.split('\n') ?? []
+    expect(head).toBe('Error: acquired')
+    expect(first).toMatch(/borrow .*corners\.test\.ts/)
+    lease.release()
+    expect(callersStack('Error: acquired\n    at bundle.js:1:2\n    at mine.js:3:4')).toContain('bundle.js')
+    const own = 'file:///app/node_modules/millpond/dist'
+    const built = `Error: acquired\n    at Pool.#request (${own}/core/pool.js:1:2)\n    at query (${own}/adapters/pg/pg-pool.js:1:2)`
+    expect(callersStack(`${built}\n    at handler (/app/orders.js:3:4)`)).toBe('Error: acquired\n    at handler (/app/orders.js:3:4)') // prettier-ignore
+    // Nothing of the caller is left: ours are better than none.
+    expect(callersStack(built)).toBe(built)
   })
 
   it('hears what was read of those who waited long enough, and whether it was in vain', async () => {

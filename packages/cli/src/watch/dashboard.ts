@@ -29,6 +29,9 @@ export function scrapeOf({ at, instances, pools }: Tick): Scrape {
   return { at, pools: pools.map((view) => sampleOf(view, isAlone ? '' : `${view.instance} `)) }
 }
 
+/** JSON has no Infinity: what is unlimited comes with null. */
+const limitOf = (max: number | null): number | undefined => max ?? undefined
+
 function sampleOf({ stats, recent }: PoolView, before: string): PoolSample {
   const { state, refused, aborted, failed } = stats
   const p99 = recent.wait.p99
@@ -39,8 +42,7 @@ function sampleOf({ stats, recent }: PoolView, before: string): PoolSample {
     idle: stats.idle,
     used: stats.used,
     creating: stats.creating,
-    // JSON has no Infinity.
-    max: (stats.max as number | null) ?? undefined,
+    max: limitOf(stats.max),
     waiting: stats.waiting,
     oldestWaiterSeconds: stats.oldestWaiterMillis / 1_000,
     acquired: stats.acquired,
