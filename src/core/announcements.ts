@@ -44,10 +44,11 @@ export function longWait<T>(
   { id: resourceId, generation }: Entry<T>,
   { label }: Lease<T>,
   waitMillis: number,
-  caller: unknown,
+  request: Request | undefined,
 ): void {
-  if (events.heard('longWait'))
-    events.queue('longWait', { pool: options.name, resourceId, generation, label, waitMillis, ...by(caller) })
+  if (!events.heard('longWait')) return
+  const caller = by(request?.caller)
+  events.queue('longWait', { pool: options.name, resourceId, generation, label, waitMillis, ...caller })
 }
 
 /** What was read of a caller, where anything was. */
@@ -69,11 +70,10 @@ export function longLease<T>(context: PoolContext<T>, entry: Entry<T>, { label }
 /** The wait of somebody of whom something was read is over; the lease that they got must not hold on to it. */
 export function waited<T>(
   { events, options }: PoolContext<T>,
-  request: Request | undefined,
+  request: Request,
   waitMillis: number,
   acquired: boolean,
 ): void {
-  if (request === undefined) return
   const { label, caller } = request
   request.caller = undefined
   if (isTold(waitMillis) && events.heard('waited'))

@@ -152,9 +152,8 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const waitedMillis = Math.max(0, now - waiter.queuedAt)
     this.load.waitTimes.record(waitedMillis)
     const lease = this.#lend(entry, now, waiter.request, waitedMillis)
-    const caller = waiter.request?.caller
-    if (waitedMillis >= this.options.slowMillis) announce.longWait(this, entry, lease, waitedMillis, caller)
-    if (caller !== undefined) announce.waited(this, waiter.request, waitedMillis, true)
+    if (waitedMillis >= this.options.slowMillis) announce.longWait(this, entry, lease, waitedMillis, waiter.request)
+    if (waiter.request?.caller !== undefined) announce.waited(this, waiter.request, waitedMillis, true)
     waiter.resolve(lease)
   }
 

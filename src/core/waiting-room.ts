@@ -147,10 +147,10 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   /** Ends a waiter without a lease. */
   fail(waiter: Waiter<T>, reason: AcquireFailure, error: unknown): void {
     this.#takeOut(waiter)
-    const { label, caller } = waiter.request ?? {}
+    const { request } = waiter
     const waitedMillis = this.#context.clock.turnNow() - waiter.queuedAt
-    this.#count(reason, label, waitedMillis, error, caller)
-    if (caller !== undefined) announce.waited(this.#context, waiter.request, waitedMillis, false)
+    this.#count(reason, request?.label, waitedMillis, error, request?.caller)
+    if (request?.caller !== undefined) announce.waited(this.#context, request, waitedMillis, false)
     waiter.reject(error)
   }
 
