@@ -7,7 +7,7 @@ import { serveDashboard } from 'millpond/dashboard'
 import { alertRules, renderPrometheus } from 'millpond/prometheus'
 import { FakeFactory } from 'millpond/testing'
 import { parse } from 'yaml'
-import { addressOf, parseMetrics, poolsOf } from '../src/watch/scrape.ts'
+import { addressOf, metricsUrl, parseMetrics, poolsOf } from '../src/watch/scrape.ts'
 import { rowsOf, sorted } from '../src/watch/table.ts'
 import { run } from '../src/program.ts'
 import { millpond } from './run.ts'
@@ -228,6 +228,7 @@ describe('a scrape', () => {
     ])
     expect(pools('up{job="x"} 1')).toEqual([])
     expect(addressOf('localhost:9464')).toBe('http://localhost:9464/')
+    expect(metricsUrl('localhost:9464')).toBe('http://localhost:9464/metrics')
     expect(addressOf('https://a.example/pools?x=1')).toBe('https://a.example/pools?x=1')
   })
 

@@ -49,6 +49,13 @@ export function addressOf(text: string): string {
   return url.href
 }
 
+/** The address of the metrics that a person meant: a bare host gets the usual path. */
+export function metricsUrl(text: string): string {
+  const url = new URL(addressOf(text))
+  if (url.pathname === '/') url.pathname = '/metrics'
+  return url.href
+}
+
 /** The samples of Prometheus' text format; comments and what it does not understand are passed over. */
 export function parseMetrics(text: string): Sample[] {
   const samples: Sample[] = []
