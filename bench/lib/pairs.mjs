@@ -47,10 +47,14 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
   const file = fileURLToPath(new URL(`../results/${name}.json`, import.meta.url))
   const results = values['report-only']
     ? JSON.parse(readFileSync(file, 'utf8'))
-    : { ...(await measure((target) => runPairs({ module, pairs, target, rounds, only }))), ...circumstances(), rounds }
+    : {
+        ...(await measure((target) => runPairs({ module, pairs, target, rounds: Number(rounds), only }))),
+        ...circumstances(),
+        rounds,
+      }
   const { date, node, cores, loadAverage } = results
   const text = [
-    `${date.slice(0, 10)}, Node ${node}, ${cores} cores shared with the server, load ${loadAverage.join(' / ')} at the end; medians of ${results.rounds} rounds.`,
+    `${date.slice(0, 10)}, Node ${node}, ${cores} cores shared with the server, load ${loadAverage.join(' / ')} at the end; medians of ${results.rounds} rounds in ${PROCESSES} pairs of processes.`,
     pairTable(results.pairs, head),
     results.besides === undefined ? '' : more(results.besides),
   ].join('\n\n')
@@ -62,22 +66,27 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
 }
 
 /** How long each side runs before anything is measured: what is still being compiled is not what a service runs. */
-const WARM_UP_MILLIS = 3_000
+const WARM_UP_MILLIS = 2_000
+
+/** So often both begin anew, as what the compiler makes of the same program is not the same in every process. */
+const PROCESSES = 3
 
 /** Runs the pairs whose names contain the text. */
 async function runPairs(
-  /** @type {{ module: string, pairs: Readonly<Record<string, Pair>>, target: object, rounds: string, only: string }} */
+  /** @type {{ module: string, pairs: Readonly<Record<string, Pair>>, target: object, rounds: number, only: string }} */
   { module, pairs, target, rounds, only },
 ) {
   /** @type {PairResults} */
   const results = {}
   for (const [name, pair] of Object.entries(pairs)) {
     if (!name.includes(only)) continue
-    const [ours, theirs] = await Promise.all(
-      ['ours', 'theirs'].map((side) => startSide([module, name, side, JSON.stringify(target)])),
-    )
-    results[name] = await runRounds({ ours, theirs }, pair, Number(rounds))
-    await Promise.all([ours.end(), theirs.end()])
+    results[name] = Object.fromEntries(pair.callers.map((callers) => [callers, []]))
+    for (let time = 0; time < PROCESSES; time++) {
+      const sides = ['ours', 'theirs'].map((side) => startSide([module, name, side, JSON.stringify(target)]))
+      const [ours, theirs] = await Promise.all(sides)
+      await takeTurns({ ours, theirs }, pair, Math.ceil(rounds / PROCESSES), results[name])
+      await Promise.all([ours.end(), theirs.end()])
+    }
     process.stderr.write(`${name}\n`)
   }
   return results
@@ -89,10 +98,9 @@ async function runPairs(
  * @param {Readonly<Record<'ours' | 'theirs', Side>>} sides
  * @param {Pair} pair
  * @param {number} rounds
+ * @param {Record<string, Round[]>} results
  */
-async function runRounds(sides, { callers, operations }, rounds) {
-  /** @type {Record<string, Round[]>} */
-  const results = {}
+async function takeTurns(sides, { callers, operations }, rounds, results) {
   for (const count of callers) {
     const run = (/** @type {'ours' | 'theirs'} */ side) => sides[side].run({ callers: count, operations })
     const warmUntil = performance.now() + 2 * WARM_UP_MILLIS
@@ -100,14 +108,12 @@ async function runRounds(sides, { callers, operations }, rounds) {
       await run('ours')
       await run('theirs')
     }
-    results[count] = []
     for (let round = 0; round < rounds; round++) {
       const [first, second] = /** @type {const} */ (round % 2 === 0 ? ['ours', 'theirs'] : ['theirs', 'ours'])
       const figures = { [first]: await run(first), [second]: await run(second) }
       results[count].push(/** @type {Round} */ (figures))
     }
   }
-  return results
 }
 
 /**

@@ -58,6 +58,27 @@ describePostgres('a borrowed client', () => {
     second.release()
   })
 
+  it('gives a failed query the stack of whoever asked for it', async () => {
+    pool = poolOn(rig.server, { max: 1 })
+    const asking = async (): Promise<unknown> => await pool.query('SELEC 1')
+    const errors = await Promise.all([asking(), asking()].map((asked) => asked.catch((error: unknown) => error)))
+    for (const error of errors) {
+      expect(error).toMatchObject({ code: '42601' })
+      expect((error as Error).stack).toContain('pg-surface.test.ts')
+    }
+  })
+
+  it('leaves the configuration of a query as it is, however often it is used', async () => {
+    pool = poolOn(rig.server, { max: 2 })
+    const query = { text: 'SELECT $1::int AS n', values: [1] }
+    const results = await Promise.all([1, 2, 3].map(() => pool.query<{ n: number }>(query)))
+    expect(results.map(({ rows }) => rows[0]?.n)).toEqual([1, 1, 1])
+    expect(Object.keys(query)).toEqual(['text', 'values'])
+    await pool.use(async (client) => {
+      expect((await client.query<{ n: number }>(query)).rows).toEqual([{ n: 1 }])
+    })
+  })
+
   it('runs cursors, and is ended when one is left open', async () => {
     pool = poolOn(rig.server, { max: 1 })
     const client = await pool.connect()
