@@ -66,7 +66,7 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
 }
 
 /** How long each side runs before anything is measured: what is still being compiled is not what a service runs. */
-const WARM_UP_MILLIS = 2_000
+const WARM_UP_MILLIS = 1_500
 
 /** So often both begin anew, as what the compiler makes of the same program is not the same in every process. */
 const PROCESSES = 3

@@ -15,10 +15,6 @@ const OPERATIONS = {
     const items = client.db('bench').collection('items')
     return () => items.find({}, { batchSize: 30 }).toArray()
   },
-  ping: (client) => {
-    const db = client.db('bench')
-    return () => db.command({ ping: 1 })
-  },
 }
 
 function clientOf({ uri }, operation, options, observe) {
@@ -41,7 +37,6 @@ const hearSlow = (view) => view.on('slow', () => undefined)
 
 /** @type {Readonly<Record<string, import('../lib/pairs.mjs').Pair>>} */
 export const PAIRS = {
-  ping: pair(OPERATIONS.ping),
   findOne: pair(OPERATIONS.findOne),
   'findOne, slow commands told of': pair(OPERATIONS.findOne, { driver: { monitorCommands: true }, listen: hearSlow }),
   'find, 100 documents in 4 batches': pair(OPERATIONS['find, 100 documents in 4 batches'], { operations: 400 }),

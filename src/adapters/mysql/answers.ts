@@ -40,7 +40,16 @@ function toldOnce(call: Callback): Callback {
   }
 }
 
-/** Told once, in the async context of whoever asks now. */
-export function answering(callback: Callback): Callback {
-  return toldOnce(inCallersContext(callback))
+/**
+ * The callback that answers whoever asks now, in their async context.
+ *
+ * @param settles - it only settles a promise of the platform's: whoever awaits that goes on in a context of their own
+ */
+export function inAskersContext(callback: Callback, settles: boolean): Callback {
+  return settles ? callback : inCallersContext(callback)
+}
+
+/** The same, told once. */
+export function answering(callback: Callback, settles: boolean): Callback {
+  return toldOnce(inAskersContext(callback, settles))
 }

@@ -24,7 +24,13 @@ export interface LeasedConnection extends DriverConnection {
 }
 
 export interface LeasedConnections {
-  create(borrowing: Borrowing, connection: PooledConnection, lease: Lease<PooledConnection>): LeasedConnection
+  /** @param settles - its callbacks only settle promises: it is used through a promise connection */
+  create(
+    borrowing: Borrowing,
+    connection: PooledConnection,
+    lease: Lease<PooledConnection>,
+    settles: boolean,
+  ): LeasedConnection
 }
 
 const STALE = 'Connection was already released.'
@@ -35,9 +41,9 @@ const GUARDED = ['beginTransaction', 'commit', 'rollback', 'ping', 'reset', 'pre
 const GUARDED_PLAIN = ['unprepare', 'pause', 'resume', 'close'] as const
 
 /** The callback among the arguments, if there is one, in its caller's async context. */
-function withCallback(args: unknown[]): unknown[] {
+function withCallback(args: unknown[], settles: boolean): unknown[] {
   const at = args.findLastIndex((arg) => typeof arg === 'function')
-  if (at !== -1) args[at] = answering(args[at] as Callback)
+  if (at !== -1) args[at] = answering(args[at] as Callback, settles)
   return args
 }
 
@@ -50,11 +56,13 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
     readonly #borrowing: Borrowing
     readonly #connection: PooledConnection
     readonly #lease: Lease<PooledConnection>
+    readonly #settles: boolean
 
-    constructor(borrowing: Borrowing, connection: PooledConnection, lease: Lease<PooledConnection>) {
+    constructor(borrowing: Borrowing, connection: PooledConnection, lease: Lease<PooledConnection>, settles: boolean) {
       this.#borrowing = borrowing
       this.#connection = connection
       this.#lease = lease
+      this.#settles = settles
     }
 
     static {
@@ -73,7 +81,8 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
         if (method === undefined) throw new TypeError(`This version of mysql2 has no connection.${name}()`)
         return method.apply(leased.#connection, args)
       }
-      for (const name of GUARDED) guard(name, (leased, args) => passOn(leased, name, withCallback(args)))
+      for (const name of GUARDED)
+        guard(name, (leased, args) => passOn(leased, name, withCallback(args, leased.#settles)))
       for (const name of GUARDED_PLAIN) guard(name, (leased, args) => passOn(leased, name, args))
     }
 
@@ -108,7 +117,7 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
       const [given, done] = typeof values === 'function' ? [undefined, values] : [values, callback]
       const { operations } = this.#borrowing
       const text = operations.watched ? textOf(sql) : undefined
-      const answer = typeof done === 'function' ? answering(done as Callback) : undefined
+      const answer = typeof done === 'function' ? answering(done as Callback, this.#settles) : undefined
       const command = this.#connection[how](sql, given, answer)
       if (text !== undefined) watch(operations, command, text, this.#lease.label, 0)
       inContextOfAsker(command)
@@ -173,9 +182,9 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
   const learn = standInFor<PooledConnection>(Leased, Connection, (leased) => connectionOf(leased))
 
   return {
-    create(borrowing, connection, lease) {
+    create(borrowing, connection, lease, settles) {
       learn(connection)
-      return new Leased(borrowing, connection, lease) as unknown as LeasedConnection
+      return new Leased(borrowing, connection, lease, settles) as unknown as LeasedConnection
     },
   }
 }

@@ -67,11 +67,13 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
           lease.destroy('destroyed by its borrower')
         },
       }
-      this.#statements = new Statements({
+      const lending = {
         operations: this.#core.operations,
-        acquire: (lent, failed) => this.#acquire(lent, failed),
-        giveBack: (lease, connection, error) => this.#giveBack(lease, connection, error),
-      })
+        acquire: this.#acquire.bind(this),
+        giveBack: this.#giveBack.bind(this),
+      }
+      const { Promise: implementation } = given as { readonly Promise?: PromiseConstructor }
+      this.#statements = new Statements(lending, parts.promises && implementation === undefined)
       showCounts(this, this.#core)
     }
 
@@ -104,12 +106,19 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
 
     getConnection(callback: Callback): void {
       const call = inCallersContext(callback)
-      this._borrow((leased) => process.nextTick(call, null, leased), call)
+      const lent = (lease: Lease<PooledConnection>): void =>
+        process.nextTick(call, null, leasedConnections.create(this.#borrowing, lease.resource, lease, false))
+      this.#acquire(lent, call)
     }
 
-    /** For those who settle a promise with it, which needs no async context and no turn of its own. */
-    _borrow(lent: (leased: LeasedConnection) => void, failed: (error: unknown) => void): void {
-      this.#acquire((lease) => lent(leasedConnections.create(this.#borrowing, lease.resource, lease)), failed)
+    /** For those who settle a promise of this kind with what they get, which needs no turn of its own. */
+    _borrow(
+      Implementation: PromiseConstructor,
+      lent: (leased: LeasedConnection) => void,
+      failed: (error: unknown) => void,
+    ): void {
+      const settles = Implementation === Promise
+      this.#acquire((lease) => lent(leasedConnections.create(this.#borrowing, lease.resource, lease, settles)), failed)
     }
 
     /** Gives back what `getConnection` gave out; of either face. */
@@ -198,7 +207,7 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       const work = async (connection: PooledConnection, lease: Lease<PooledConnection>): Promise<R> => {
         this.#tell('acquire', connection)
         try {
-          return await callback(leasedConnections.create(this.#borrowing, connection, lease), connection)
+          return await callback(leasedConnections.create(this.#borrowing, connection, lease, true), connection)
         } catch (error) {
           if (!lease.released && !isOfDriver(error)) this.#giveBack(lease, connection)
           throw error

@@ -13,7 +13,11 @@ import type { TransactionOptions } from './transaction.ts'
 export type MillpondPromisePool = DriverPromisePool & MysqlPoolExtras<object>
 type MillpondPool = DriverPool &
   MysqlPoolExtras<object> & {
-    _borrow(lent: (leased: LeasedConnection) => void, failed: (error: unknown) => void): void
+    _borrow(
+      Implementation: PromiseConstructor,
+      lent: (leased: LeasedConnection) => void,
+      failed: (error: unknown) => void,
+    ): void
   }
 type PromisePoolClass = new (pool: MillpondPool, implementation?: PromiseConstructor) => MillpondPromisePool
 
@@ -32,7 +36,7 @@ export function promisePoolOf(parts: DriverParts): PromisePoolClass {
     getConnection(): Promise<object> {
       const { Promise: Implementation } = this
       return new Implementation((resolve, reject) => {
-        this.pool._borrow((leased) => resolve(leased.promise(Implementation)), reject)
+        this.pool._borrow(Implementation, (leased) => resolve(leased.promise(Implementation)), reject)
       })
     }
 

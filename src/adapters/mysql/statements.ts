@@ -1,7 +1,6 @@
-import { inCallersContext } from '../../core/caller-context.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { Operations } from '../../core/operations.ts'
-import { inContextOfAsker, type Callback } from './answers.ts'
+import { inAskersContext, inContextOfAsker, type Callback } from './answers.ts'
 import type { DriverCommand } from './driver.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import { textOf, watch } from './watched.ts'
@@ -24,14 +23,17 @@ const ignore: Callback = () => undefined
 /** Statements of the pool's own `query` and `execute`: each gets a connection for itself and gives it back. */
 export class Statements {
   readonly #lending: Lending
+  readonly #settles: boolean
 
-  constructor(lending: Lending) {
+  /** @param settles - callbacks only settle promises, as below a promise face */
+  constructor(lending: Lending, settles: boolean) {
     this.#lending = lending
+    this.#settles = settles
   }
 
   /** Runs a query that the driver has made; its callback tells what came of it, or its events do. */
   query(command: DriverCommand, sql: unknown): void {
-    const done = command.onResult === undefined ? undefined : inCallersContext(command.onResult)
+    const done = command.onResult === undefined ? undefined : inAskersContext(command.onResult, this.#settles)
     if (done === undefined) inContextOfAsker(command)
     const failed = done ?? ((error: unknown) => command.emit('error', error))
     this.#run(
@@ -46,7 +48,7 @@ export class Statements {
   }
 
   execute(sql: unknown, values: unknown, callback: Callback | undefined): void {
-    const done = callback === undefined ? ignore : inCallersContext(callback)
+    const done = callback === undefined ? ignore : inAskersContext(callback, this.#settles)
     this.#run(
       sql,
       (lease, connection) => connection.execute(sql, values, this.#givingBack(lease, connection, done)),
