@@ -19,8 +19,11 @@ export async function commitWhatSomebodyLeftOpen(pool) {
   }
 
   const next = await pool.getConnection()
-  await next.query('COMMIT')
-  const [rows] = await next.query('SELECT count(*) AS count FROM transfers')
-  next.release()
-  return { halves: Number(rows[0].count) }
+  try {
+    await next.query('COMMIT')
+    const [rows] = await next.query('SELECT count(*) AS count FROM transfers')
+    return { halves: Number(rows[0].count) }
+  } finally {
+    next.release()
+  }
 }

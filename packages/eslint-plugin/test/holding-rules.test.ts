@@ -73,6 +73,7 @@ testRule('no-shared-blocking-redis', {
     { name: 'a pool of node-redis', code: `import { createClientPool } from 'redis'\nconst pool = createClientPool()\nexport const next = () => pool.blPop('jobs', 0)\nexport const get = (key) => pool.get(key)` },
     { name: 'Millpond, which sends it where it belongs', code: `import { redisPool } from 'millpond/redis'\nconst redis = redisPool(Redis, {})\nexport const next = () => redis.blpop('jobs', 0)\nexport const get = (key) => redis.get(key)` },
     { name: 'a parameter may be somebody’s own', code: `export const next = (redis) => redis.blpop('jobs', 0)` },
+    { name: 'a worker’s loop on the client of another module', code: `import redis from './redis.js'\nasync function main() { while (running) { const job = await redis.blpop('jobs', 0); await work(job) } }\nmain()` },
     { name: 'another thing from another module', code: `import { queue } from './queue.js'\nexport const next = () => queue.blpop('jobs', 0)` },
   ],
 }) // prettier-ignore

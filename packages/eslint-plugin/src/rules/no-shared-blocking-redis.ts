@@ -1,5 +1,15 @@
 import type { TSESTree } from '@typescript-eslint/utils'
-import { findBelow, functionAround, isInside, methodOf, nameOf, parentOf, receiverOf, textOf } from '../analysis/ast.ts'
+import {
+  findBelow,
+  functionAround,
+  isFunction,
+  isInside,
+  methodOf,
+  nameOf,
+  parentOf,
+  receiverOf,
+  textOf,
+} from '../analysis/ast.ts'
 import { makerOfValue } from '../analysis/makers.ts'
 import { exportOf } from '../analysis/modules.ts'
 import { isSame, variableOf } from '../analysis/variables.ts'
@@ -61,9 +71,10 @@ function blockingCommand(call: TSESTree.CallExpression, sourceCode: SourceCode):
 /** Who else sends commands on this client, as far as this file tells; undefined where nobody does. */
 function otherUser(client: Node, call: Node, sourceCode: SourceCode): string | undefined {
   const maker = makerOfValue(client, sourceCode)
-  if (maker === undefined) return isImported(client, sourceCode) ? 'other modules send theirs' : undefined
-  if (!/^(ioredis|redis)$/.test(maker.driver) || maker.role !== 'client') return undefined
-  if (isImported(client, sourceCode)) return 'other modules send theirs'
+  if (maker !== undefined && (!/^(ioredis|redis)$/.test(maker.driver) || maker.role !== 'client')) return undefined
+  // A worker whose loop takes jobs from an imported client may well be the only one in its process.
+  if (isImported(client, sourceCode)) return isInLoop(call) ? undefined : 'other modules send theirs'
+  if (maker === undefined) return undefined
   const owner = functionAround(call)
   const uses = usesOf(client, sourceCode).filter((use) => owner === undefined || !isInside(use, owner))
   if (uses.some(isExported)) return 'other modules send theirs'
@@ -75,6 +86,12 @@ function otherUser(client: Node, call: Node, sourceCode: SourceCode): string | u
 function isImported(client: Node, sourceCode: SourceCode): boolean {
   const module = exportOf(client, sourceCode)?.module
   return module !== undefined && /^(\.|\/|[@~#]\/|#|src\/)/.test(module) && NAMED_REDIS.test(nameOf(client) ?? '')
+}
+
+function isInLoop(call: Node): boolean {
+  for (let node = parentOf(call); node !== undefined && !isFunction(node); node = parentOf(node))
+    if (/^(While|DoWhile|For|ForOf)Statement$/.test(node.type)) return true
+  return false
 }
 
 /** Every place that names the client: references of its variable, or `this.redis` in its class. */
