@@ -48,6 +48,9 @@ describe('millpond doctor', () => {
       'src/app.js:8 no-client-per-request',
       'src/app.js:17 require-release',
       'src/cache.js:4 no-duplicate-options',
+      'src/clients.js:9 no-ignored-options',
+      'src/clients.js:14 no-ignored-options',
+      'src/clients.js:15 no-ignored-options',
       'src/db.js:3 require-error-listener',
       'src/db.js:3 require-connection-timeout',
       'src/db.js:4 no-oversized-pool',
@@ -140,6 +143,8 @@ src/mysql.js
     expect(pools.map(({ file, driver, max }) => [file, driver, max])).toEqual([
       ['src/app.js', 'pg', undefined],
       ['src/cache.js', 'ioredis', undefined],
+      ['src/clients.js', 'http-agent', 100],
+      ['src/clients.js', 'grpc', undefined],
       ['src/db.js', 'pg', 1000],
       ['src/mysql.js', 'mysql2', 20],
     ])
@@ -212,8 +217,8 @@ describe('the formats of the doctor', () => {
     }
     expect(version).toBe('2.1.0')
     const [run] = runs
-    expect(run?.results).toHaveLength(21)
-    const found = run?.results.find(({ ruleId }) => ruleId === 'no-ignored-options')
+    expect(run?.results).toHaveLength(24)
+    const found = run?.results.findLast(({ ruleId }) => ruleId === 'no-ignored-options')
     expect(found).toMatchObject({
       level: 'error',
       locations: [
