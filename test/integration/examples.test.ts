@@ -2,6 +2,7 @@ import { fork, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { attachDatabasePool } from '@vercel/functions'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
@@ -180,6 +181,15 @@ describePostgres('the examples', () => {
       expect([awake.length, orders.stats().total > 0]).toEqual([3, true])
       expect(await Promise.all(awake)).toEqual([true, true, true])
       expect(orders.stats().total).toBe(0)
+
+      // The platform's own way takes the pool for a pg.Pool.
+      vi.stubEnv('VERCEL_URL', 'shop.example')
+      vi.stubEnv('VERCEL_REGION', 'fra1')
+      attachDatabasePool(orders)
+      await orders.query('SELECT 1')
+      expect(awake).toHaveLength(4)
+      await awake[3]
+      await waitFor(() => orders.stats().total === 0, { what: 'its connection is closed' })
       await registry.close()
     } finally {
       Reflect.deleteProperty(holder, KEY)
