@@ -28,14 +28,14 @@ export const noAwaitInHeldConnection = defineRule({
     const onBorrowing = eachBorrowing(sourceCode, (borrowing) => {
       // What a program, or a listener for notifications, holds as long as it runs is not missed by anybody.
       if (borrowing.owner.type === 'Program' || isKeptOnPurpose(borrowing, sourceCode)) return
-      for (const node of slowWhileHeld(borrowing, sourceCode)) report(node, `\`${borrowing.name}\` is held`)
+      for (const node of slowWhileHeld(borrowing, sourceCode)) report(node, held(borrowing.name))
     })
     return {
       CallExpression(node) {
         onBorrowing(node)
-        const held = heldCallback(node, sourceCode)
-        if (held === undefined) return
-        for (const each of slowIn(held.callback.body, sourceCode, true)) report(each, held.what)
+        const holding = heldCallback(node, sourceCode)
+        if (holding === undefined) return
+        for (const each of slowIn(holding.callback.body, sourceCode, true)) report(each, holding.what)
       },
       // `using client = await pool.connect()` holds it to the end of its block.
       VariableDeclaration(node) {
@@ -45,11 +45,13 @@ export const noAwaitInHeldConnection = defineRule({
         if (call?.type !== 'CallExpression' || acquireOf(call, sourceCode) === undefined) return
         const { body } = node.parent
         for (const statement of body.slice(body.indexOf(node) + 1))
-          for (const each of slowIn(statement, sourceCode)) report(each, `\`${nameOf(id) ?? 'it'}\` is held`)
+          for (const each of slowIn(statement, sourceCode)) report(each, held(nameOf(id)))
       },
     }
   },
 })
+
+const held = (name: string | undefined): string => (name === undefined ? 'it is held' : `\`${name}\` is held`)
 
 function slowWhileHeld(borrowing: Borrowing, sourceCode: SourceCode): Node[] {
   const base = effectsOf(borrowing, sourceCode)
@@ -79,12 +81,13 @@ function heldCallback(
 ): { readonly callback: FunctionNode; readonly what: string } | undefined {
   const [method, owner] = [methodOf(call), receiverOf(call)]
   const callback = call.arguments.find((each) => isFunction(each))
-  if (method === undefined || owner === undefined || callback === undefined || !callback.async) return undefined
-  const isTransaction = /^(\$?transaction|withTransaction)$/.test(method)
+  if (method === undefined || owner === undefined || callback === undefined) return undefined
+  // One that is not asynchronous is a transaction of better-sqlite3 and its like, which waits for nothing.
+  const isTransaction = callback.async && /^(\$?transaction|withTransaction)$/.test(method)
   if (isTransaction && (callback.params.length > 0 || makerOfValue(owner, sourceCode) !== undefined || method === 'withTransaction'))
     return { callback, what: 'a transaction is open' } // prettier-ignore
   if (method !== 'use' || !isPool(owner, sourceCode)) return undefined
-  return { callback, what: `\`${nameOf(callback.params[0]) ?? 'it'}\` is held` }
+  return { callback, what: held(nameOf(callback.params[0])) }
 }
 
 /** What is awaited below a node, functions of its own left out; of a callback also what it returns. */
