@@ -1,5 +1,5 @@
-// npm run reference: writes the pages of docs/reference that are made of the source: options, events, config, metrics.
-import { writeFileSync } from 'node:fs'
+// npm run reference: writes the pages of docs/reference that are made of the source: options, events, registry, config, metrics.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import {
@@ -17,30 +17,58 @@ import { expectation } from '../src/config/values.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
+/** A source file with its comments; nothing is checked. */
+function sourceOf(file) {
+  return ts.createSourceFile(file, readFileSync(`${root}${file}`, 'utf8'), ts.ScriptTarget.ES2022, true)
+}
+
+/** What the comment before a declaration says: its text, its default, what it throws. */
+function saidOf({ jsDoc }) {
+  const doc = jsDoc?.at(-1)
+  const plain = (comment) =>
+    ts
+      .getTextOfJSDocComment(comment)
+      ?.replace(/\{@link (\w+)\}/g, '`$1`')
+      .replace(/\s+/g, ' ')
+      .trim()
+  const tags = (name) =>
+    (doc?.tags ?? []).filter(({ tagName }) => tagName.text === name).map(({ comment }) => plain(comment))
+  return { text: plain(doc?.comment) ?? '', fallback: tags('defaultValue')[0] }
+}
+
 /** The members of an interface: name, type, text of its comment, default. */
 function membersOf(file, interfaceName) {
-  const program = ts.createProgram([`${root}${file}`], {
-    allowImportingTsExtensions: true,
-    noEmit: true,
-    module: ts.ModuleKind.NodeNext,
-  })
-  const source = program.getSourceFile(`${root}${file}`)
+  const source = sourceOf(file)
   const found = source.statements.find((each) => ts.isInterfaceDeclaration(each) && each.name.text === interfaceName)
-  return found.members.map((member) => {
-    const [doc] = member.jsDoc ?? []
-    const tag = doc?.tags?.find(({ tagName }) => tagName.text === 'defaultValue')
-    return {
-      name: member.name.text,
-      type: (member.type?.getText(source) ?? 'function')
-        .replace(/\s*\|\s*undefined$/, '')
-        .replace(/\n\s+/g, '; ')
-        .replace('{; ', '{ ')
-        .replace('; }', ' }')
-        .replace(/\s+/g, ' '),
-      text: ts.getTextOfJSDocComment(doc?.comment)?.replace(/\s+/g, ' ').trim() ?? '',
-      fallback: ts.getTextOfJSDocComment(tag?.comment)?.replace(/\s+/g, ' ').trim(),
-    }
-  })
+  return found.members.map((member) => ({
+    name: member.name.text,
+    type: (member.type?.getText(source) ?? 'function')
+      .replace(/\s*\|\s*undefined$/, '')
+      .replace(/\n\s+/g, '; ')
+      .replace('{; ', '{ ')
+      .replace('; }', ' }')
+      .replace(/\s+/g, ' '),
+    ...saidOf(member),
+  }))
+}
+
+/** The public methods and getters of a class that say what they do: as they are called, and what they say. */
+function methodsOf(file, className) {
+  const source = sourceOf(file)
+  const found = source.statements.find((each) => ts.isClassDeclaration(each) && each.name.text === className)
+  return found.members
+    .filter((member) => (ts.isMethodDeclaration(member) || ts.isGetAccessor(member)) && ts.isIdentifier(member.name))
+    .map((member) => {
+      const parameters = member.parameters.map(({ name }) => (ts.isIdentifier(name) ? name.text : 'options'))
+      const call = ts.isGetAccessor(member) ? member.name.text : `${member.name.text}(${parameters.join(', ')})`
+      return { call, ...saidOf(member) }
+    })
+    .filter(({ text }) => text !== '')
+}
+
+/** What an exported function says. */
+function functionOf(file, functionName) {
+  return saidOf(sourceOf(file).statements.find((each) => ts.isFunctionDeclaration(each) && each.name.text === functionName)) // prettier-ignore
 }
 
 const code = (text) => `\`${text.replaceAll('|', '\\|')}\``
@@ -87,6 +115,72 @@ A \`ResourceEvent\` has \`pool\`, \`resourceId\` (from 1, in the order of the cr
 | event | when | payload |
 | --- | --- | --- |
 ${rows.join('\n')}
+`
+}
+
+const REGISTRY = 'src/registry'
+
+/** What one process does with its pools: the front door beside `Pool`. */
+export function registryPage() {
+  const methods = (file, name) =>
+    methodsOf(`${REGISTRY}/${file}.ts`, name).map(({ call, text }) => `| ${code(call)} | ${cell(text)} |`)
+  const options = (file, name) => {
+    const rows = membersOf(`${REGISTRY}/${file}.ts`, name).map(
+      ({ name: option, text, fallback }) =>
+        `| ${code(option)} | ${fallback === undefined ? '' : cell(fallback)} | ${cell(text)} |`,
+    )
+    return `| option | default | |\n| --- | --- | --- |\n${rows.join('\n')}`
+  }
+  return `# The pools of a process
+
+What \`millpond\` exports beside \`Pool\`. Durations are milliseconds. How it is used stands in
+[In a service](../guide/services.md), [Next.js](../guide/nextjs.md), [Functions that sleep](../guide/serverless.md) and
+[A pool per tenant](../guide/tenants.md).
+
+## PoolRegistry
+
+| | |
+| --- | --- |
+${methods('registry', 'PoolRegistry').join('\n')}
+
+### \`register\`
+
+${options('registry', 'RegisterOptions')}
+
+### \`close\`
+
+${options('registry', 'RegistryCloseOptions')}
+
+### \`closeOnSignals\`
+
+${options('close-on-signals', 'SignalOptions')}
+
+### \`untilEmpty\`
+
+${options('until-empty', 'UntilEmptyOptions')}
+
+## stopServer(server)
+
+${functionOf(`${REGISTRY}/stop-server.ts`, 'stopServer').text}
+
+## defineRegistry(setUp)
+
+${functionOf(`${REGISTRY}/define-registry.ts`, 'defineRegistry').text}
+
+## definePool(name, make, configuration)
+
+${functionOf(`${REGISTRY}/define-pool.ts`, 'definePool').text} Without \`configuration\` the source text of \`make\` tells one from
+another; the old pool is closed in the background.
+
+## PoolGroup
+
+\`new PoolGroup(options, (key) => pool)\`. A pool like any other to a registry, to metrics and to the dashboard.
+
+${options('pool-group', 'PoolGroupOptions')}
+
+| | |
+| --- | --- |
+${methods('pool-group', 'PoolGroup').join('\n')}
 `
 }
 
@@ -233,6 +327,7 @@ ${alerts.join('\n')}
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(`${root}docs/reference/options.md`, optionsPage())
   writeFileSync(`${root}docs/reference/events.md`, eventsPage())
+  writeFileSync(`${root}docs/reference/registry.md`, registryPage())
   writeFileSync(`${root}docs/reference/config.md`, configPage())
   writeFileSync(`${root}docs/reference/metrics.md`, await metricsPage())
 }

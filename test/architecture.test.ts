@@ -198,17 +198,19 @@ describe('the reference', () => {
   })
 
   it('has every option, event and metric, and is what the source says today', async () => {
-    const { optionsPage, eventsPage, configPage, metricsPage } = (await import(
+    const { optionsPage, eventsPage, registryPage, configPage, metricsPage } = (await import(
       join(root, 'scripts/reference.mjs')
     )) as {
       optionsPage(): string
       eventsPage(): string
+      registryPage(): string
       configPage(): string
       metricsPage(): Promise<string>
     }
     expect(page('config')).toBe(configPage())
     expect(page('options')).toBe(optionsPage())
     expect(page('events')).toBe(eventsPage())
+    expect(page('registry')).toBe(registryPage())
     expect(page('metrics')).toBe(await metricsPage())
     for (const option of POOL_OPTION_NAMES) expect(page('options')).toContain(`### \`${option}\``)
     for (const event of POOL_EVENT_NAMES) expect(page('events')).toContain(`| \`${event}\` |`)

@@ -18,7 +18,7 @@ export interface ProcessLike {
 }
 
 export interface SignalOptions {
-  /** @defaultValue ['SIGTERM', 'SIGINT'] */
+  /** What is listened to: SIGTERM is an orchestrator's word, SIGINT the Ctrl+C of a terminal. @defaultValue ['SIGTERM', 'SIGINT'] */
   signals?: readonly NodeJS.Signals[] | undefined
   /** Runs before the pools drain: stop taking new work, close the server. Its failure is reported and stops nothing. */
   before?: (() => unknown) | undefined
@@ -28,9 +28,9 @@ export interface SignalOptions {
   timeoutMillis?: number | undefined
   /** Whether the process exits afterwards, with 128 + the signal's number unless an exit code is set. @defaultValue true */
   exit?: boolean | undefined
-  /** @defaultValue the process */
+  /** Who is listened to and exits; tests hand in their own. @defaultValue the process */
   process?: ProcessLike | undefined
-  /** @defaultValue the process's clock */
+  /** Where time comes from. @defaultValue the process's clock */
   clock?: Clock | undefined
 }
 

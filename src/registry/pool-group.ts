@@ -28,7 +28,7 @@ export interface PoolGroupOptions {
   maxPools?: number | undefined
   /** A pool that nobody has asked for and nobody uses for this long is closed, in milliseconds. @defaultValue 300_000 */
   idlePoolMillis?: number | undefined
-  /** @defaultValue the process's clock */
+  /** Where time comes from. @defaultValue the process's clock */
   clock?: Clock | undefined
 }
 

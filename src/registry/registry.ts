@@ -87,10 +87,12 @@ export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
     }
   }
 
+  /** The pool of that name, if there is one. */
   get(name: string): ManagedPool | undefined {
     return this.#pools.get(name)?.pool
   }
 
+  /** How many pools there are. */
   get size(): number {
     return this.#pools.size
   }
@@ -99,6 +101,7 @@ export class PoolRegistry implements Iterable<ManagedPool>, AsyncDisposable {
     for (const { pool } of this.#pools.values()) yield pool
   }
 
+  /** The statistics of every pool. */
   stats(): PoolStats[] {
     return Array.from(this, (pool) => pool.stats())
   }

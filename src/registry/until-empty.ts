@@ -7,7 +7,7 @@ const LOOK_MILLIS = 100
 export interface UntilEmptyOptions {
   /** How long to wait at most, in milliseconds. @defaultValue 60_000 */
   timeoutMillis?: number | undefined
-  /** @defaultValue the process's clock */
+  /** Where time comes from. @defaultValue the process's clock */
   clock?: Clock | undefined
 }
 
