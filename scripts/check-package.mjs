@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 /** The most that a door may load, in kB of plain files: comments included, as they are published. */
 const BUDGET_KB = {
-  '.': 225,
+  '.': 240,
   './config': 160,
   './dashboard': 400,
   './grpc': 270,
