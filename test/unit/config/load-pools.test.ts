@@ -31,6 +31,15 @@ function makerOf(made: { kind: Kind; options: object }[] = []) {
   return { postgres: make('postgres'), redis: make('redis'), mysql: make('mysql') }
 }
 
+/** Makes pools, and keeps them for a look. */
+const keptBy =
+  (pools: Pool<unknown>[]) =>
+  (options: AdapterOptions<'redis'>): Pool<unknown> => {
+    const pool = makerOf().redis(options)
+    pools.push(pool)
+    return pool
+  }
+
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'millpond-config-'))
   onTestFinished(() => rmSync(path, { recursive: true, force: true }))
@@ -93,13 +102,8 @@ describe('loadPools', () => {
 
   it('closes what it made when a maker fails', async () => {
     const pools: Pool<unknown>[] = []
-    const { redis } = makerOf()
     const make = {
-      redis: (options: AdapterOptions<'redis'>) => {
-        const pool = redis(options)
-        pools.push(pool)
-        return pool
-      },
+      redis: keptBy(pools),
       postgres: (): Pool<unknown> => {
         throw new Error('no driver')
       },
@@ -111,14 +115,7 @@ describe('loadPools', () => {
 
   it('closes what it made when a name is taken in the registry', async () => {
     const pools: Pool<unknown>[] = []
-    const { redis } = makerOf()
-    const make = {
-      redis: (options: AdapterOptions<'redis'>) => {
-        const pool = redis(options)
-        pools.push(pool)
-        return pool
-      },
-    }
+    const make = { redis: keptBy(pools) }
     const registry = new PoolRegistry()
     const taken = registry.register(new Pool(new FakeFactory(), { name: 'b' }))
     const code = { a: { kind: 'redis', url: 'redis://h' }, b: { kind: 'redis', url: 'redis://h' } } as const
