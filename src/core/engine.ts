@@ -84,14 +84,14 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.opener = new Opener(this, inventory, queue, {
       opened: (entry) => this.#opened(entry),
       createFailed: () => this.#createFailed(),
-      lost: (entry, error) => this.#lost(entry, error),
+      lost: (entry) => this.#lost(entry),
       get meanUseMillis() {
         return load.meanUseMillis
       },
     })
     this.room = new WaitingRoom(this, inventory, queue, this.opener.recovery, load, this.#status)
     this.#retirement = new Retirement(this, inventory, queue, this.opener, this.#status, {
-      lost: (entry) => this.#endLost(entry, 'disconnect', undefined),
+      lost: (entry) => this.#endLost(entry),
     })
     this.readiness = new Readiness(this, inventory, this.opener)
     this.#suspicion = new Suspicion(this, inventory, {
@@ -335,7 +335,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       entry.broken ||= broken
       this.inventory.keep(entry, now)
     } else if (broken) {
-      this.inventory.destroy(entry, entry.broken ? 'lost' : 'broken')
+      this.inventory.destroy(entry, entry.broken ? 'lost' : 'broken', entry.lossError)
     } else if (!this.#retirement.ends(entry, now)) {
       this.#passage.released(entry)
     }
@@ -369,20 +369,20 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.changed()
   }
 
-  #lost(entry: Entry<T>, error: unknown): void {
-    const failure: FailureClass = error === undefined ? 'disconnect' : classify(this, error, 'disconnect')
+  #lost(entry: Entry<T>): void {
+    const failure = classify(this, entry.lossError, 'disconnect')
     // It ends because the pool ended it: that says nothing about the others, unless the server itself goes down.
     if (entry.state === CLOSING && failure !== 'restart') return
-    if (entry.state === IDLE) this.#endLost(entry, failure, error)
+    if (entry.state === IDLE) this.#endLost(entry)
     else this.inventory.drain(entry)
     this.#suspicion.noteFailure(entry, failure)
     this.changed()
   }
 
-  #endLost(entry: Entry<T>, failure: FailureClass, error: unknown): void {
-    this.inventory.destroy(entry, 'lost', error)
+  #endLost(entry: Entry<T>): void {
+    this.inventory.destroy(entry, 'lost', entry.lossError)
     if (entry.uses === 0 && this.clock.now() - entry.createdAt < STILLBORN_MILLIS)
-      this.#stillborn(entry, failure, error)
+      this.#stillborn(entry, classify(this, entry.lossError, 'disconnect'), entry.lossError)
   }
 
   /** Opened, and ended before anybody had it: to be opened again at once, without an end, were it not for the back-off. */

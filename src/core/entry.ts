@@ -34,6 +34,8 @@ export class Entry<T> implements Slot<T> {
   leases = 0
   /** Known dead; destroyed as soon as nobody holds it. */
   broken = false
+  /** What the adapter said when it died while nobody looked. */
+  lossError: unknown = undefined
   /** Maintenance came by while it was out, and may have reported or watched the lease. */
   inspected = false
   /** With several leases: takes no new ones, and ends with its last. Changed by `Inventory` only. */

@@ -20,9 +20,10 @@ export class Futility {
   #outcomes = 0
   #count = 0
   #newestFirst = false
-  #oldestEvery = OLDEST_TURN
+  // Of use while the newest are served first.
+  #oldestEvery = 0
   /** Turns before the oldest's. */
-  #untilOldest = OLDEST_TURN - 1
+  #untilOldest = 0
   /** Somebody had given up since the oldest had a turn; nearly always that one. */
   #gaveUpSince = false
 

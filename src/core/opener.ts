@@ -23,7 +23,7 @@ export interface OpenerHost<T> {
   opened(entry: Entry<T>): void
   createFailed(): void
   /** The resource died while nobody looked. */
-  lost(entry: Entry<T>, error: unknown): void
+  lost(entry: Entry<T>): void
   /** Mean time of a lease (EWMA, weight 0.1), in milliseconds; unknown before the first release. */
   readonly meanUseMillis: number | undefined
 }
@@ -223,8 +223,9 @@ export class Opener<T> {
   #lost(entry: Entry<T>, error: unknown): void {
     if (entry.broken) return
     entry.broken = true
+    entry.lossError = error
     // A resource that dies before its create has answered is found broken when it does.
-    if (entry.resource !== undefined) this.#host.lost(entry, error)
+    if (entry.resource !== undefined) this.#host.lost(entry)
   }
 
   #created(entry: Entry<T>, outcome: Outcome<T>): void {

@@ -121,10 +121,10 @@ function isPromiseLike<R>(value: R | PromiseLike<R>): value is PromiseLike<R> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
-/** What the error says, in the adapter's words; `fallback` where it has none. */
+/** What the error says, in the adapter's words; `fallback` where it has none, or there is no error. */
 export function classify<T>(context: PoolContext<T>, error: unknown, fallback: FailureClass): FailureClass {
   if (error instanceof StepTimeoutError) return 'timeout'
-  if (context.factory.classify === undefined) return fallback
+  if (error === undefined || context.factory.classify === undefined) return fallback
   try {
     return context.factory.classify(error)
   } catch (thrown) {

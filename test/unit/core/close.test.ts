@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { FakeFactory } from 'millpond/testing'
 import { setUp } from '../../support/harness.ts'
 
 describe('close', () => {
@@ -53,6 +54,17 @@ describe('close', () => {
     expect(report).toMatchObject({ forced: 1, closed: 0, holders: [{ label: 'report job', heldMillis: 500 }] })
     expect(signal.aborted).toBe(true)
     expect(() => lease.release()).toThrow('the pool closed, and its grace time was over')
+  })
+
+  it('cleans nothing that comes back: nobody will use it', async () => {
+    const factory = new FakeFactory({ resets: true })
+    const { pool, take } = setUp({ max: 1 }, factory)
+    const [lease] = await take(1)
+    const closing = pool.close()
+    lease?.release()
+    expect(await closing).toMatchObject({ closed: 1, forced: 0 })
+    expect(factory.resetCalls).toBe(0)
+    expect(factory.resources[0]?.destroyed).toBe('close')
   })
 
   it('counts what it cuts by resources, however many held one of them', async () => {

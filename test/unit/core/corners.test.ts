@@ -158,6 +158,20 @@ describe('a lease', () => {
   })
 })
 
+describe('a loss', () => {
+  it('that is found out only when the lease comes back is told with what the adapter had said', async () => {
+    const { pool, take, clock, factory } = setUp({ max: 1 })
+    const told: unknown[] = []
+    pool.on('destroyed', ({ reason, error }) => told.push(reason, error))
+    const [lease] = await take(1)
+    const error = new FakeError('disconnect', 'reset by peer')
+    factory.resources[0]?.die(error)
+    lease?.release()
+    await clock.settle()
+    expect(told).toEqual(['lost', error])
+  })
+})
+
 describe('an acquire', () => {
   it('with a label notices that the process was frozen, like any other', async () => {
     const factory = new FakeFactory({ validates: true })

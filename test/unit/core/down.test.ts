@@ -276,4 +276,16 @@ describe('a resource that is opened and fails before anybody has it', () => {
     expect(factory.createCalls).toBeLessThanOrEqual(30)
     expect(pool.stats().destroyed.hook).toBe(factory.createCalls)
   })
+
+  it('counts as one also where it dies by itself, while its hook runs', async () => {
+    const { ask, clock, factory, pool } = setUp({
+      acquireTimeoutMillis: 5_000,
+      hooks: { onCreate: (resource) => resource.die(new FakeError('disconnect')) },
+    })
+    const waiting = ask()
+    await clock.advance(5_000)
+    expect(waiting.error).toMatchObject({ code: 'ERR_POOL_ACQUIRE_TIMEOUT', cause: { failure: 'disconnect' } })
+    expect(factory.createCalls).toBeLessThanOrEqual(12)
+    expect(pool.stats().destroyed.lost).toBe(factory.createCalls)
+  })
 })

@@ -14,6 +14,22 @@ describe('resize', () => {
     expect(pool.stats()).toMatchObject({ idle: 2, destroyed: { surplus: 2 } })
   })
 
+  it('closes what comes of creates under way that there is no room for any more', async () => {
+    const { pool, ask, clock, factory } = setUp({ max: 3 })
+    factory.holdCreates()
+    const waiting = [ask(), ask(), ask()]
+    await clock.settle()
+    pool.resize({ max: 1 })
+    for (const create of factory.creates.splice(0)) create.open()
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ total: 1, destroyed: { surplus: 2 } })
+    for (let served = 0; served < 3; served++) {
+      waiting.find(({ lease }) => lease?.released === false)?.lease?.release()
+      await clock.settle()
+    }
+    expect(pool.stats()).toMatchObject({ acquired: 3, created: 3, idle: 1 })
+  })
+
   it('serves who waits as soon as there is more room, and fills a new `min`', async () => {
     const harness = setUp({ max: 1 })
     listen(harness, 'resized')
