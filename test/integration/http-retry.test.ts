@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { startFaultProxy, startHttp, waitFor, type HttpServer } from '@millpond/rig'
 import { closeHttpPools, get, httpPoolOn } from '../support/http.ts'
@@ -83,6 +85,21 @@ describe('retries', () => {
     await body.dump()
     expect(statusCode).toBe(429)
     expect((await server.view()).ids[id]).toBe(1)
+  })
+
+  it('run in the async context of their caller', async () => {
+    const pool = httpPoolOn(server, { retry: { baseMillis: 5 }, max: 1 })
+    const storage = new AsyncLocalStorage<string>()
+    const traced: unknown[] = []
+    const note = (): void => void traced.push(storage.getStore())
+    subscribe('undici:request:create', note)
+    const dropped = withId()
+    await Promise.all([
+      storage.run('one', () => get(pool, '/status?code=503&times=1', withId())),
+      storage.run('two', () => get(pool, '/drop?how=reset&times=1', dropped)),
+    ])
+    unsubscribe('undici:request:create', note)
+    expect(traced.sort()).toEqual(['one', 'one', 'two', 'two'])
   })
 
   it('send no stream a second time', async () => {

@@ -9,6 +9,14 @@ type Lookup = (
   done: (error: Error | null, addresses: LookupAddress[] | string) => void,
 ) => void
 
+/** An address is gone that is missing from so many answers in a row: large services name a few of theirs at a time. */
+const MISSED_ANSWERS = 3
+
+interface Watched {
+  readonly gone: () => void
+  missed: number
+}
+
 /**
  * Connections that are kept open for long go on to servers that their name does not mean any more. This looks the name
  * up now and then, and gives up connections to addresses that are gone from it. A name that cannot be looked up, or
@@ -18,7 +26,7 @@ export class AddressWatch {
   readonly #hostname: string
   readonly #millis: number
   readonly #lookup: Lookup
-  readonly #watched = new Map<HttpConnection, () => void>()
+  readonly #watched = new Map<HttpConnection, Watched>()
   #timer: NodeJS.Timeout | undefined
 
   constructor(hostname: string, millis: number, connect: ResolvedHttpOptions['connect']) {
@@ -33,7 +41,7 @@ export class AddressWatch {
   /** @param gone - called when the connection's address is not one of the name's any more */
   add(connection: HttpConnection, gone: () => void): void {
     if (this.#millis === Infinity || connection.address === undefined) return
-    this.#watched.set(connection, gone)
+    this.#watched.set(connection, { gone, missed: 0 })
     this.#timer ??= setInterval(() => this.#look(), this.#millis).unref()
   }
 
@@ -52,10 +60,11 @@ export class AddressWatch {
     this.#lookup(this.#hostname, { all: true }, (error, addresses) => {
       if (error !== null || typeof addresses === 'string' || addresses.length === 0) return
       const known = new Set(addresses.map(({ address }) => plain(address)))
-      for (const [connection, gone] of this.#watched) {
-        if (connection.address === undefined || known.has(plain(connection.address))) continue
+      for (const [connection, watched] of this.#watched) {
+        watched.missed = known.has(plain(connection.address ?? '')) ? 0 : watched.missed + 1
+        if (watched.missed < MISSED_ANSWERS) continue
         this.delete(connection)
-        gone()
+        watched.gone()
       }
     })
   }

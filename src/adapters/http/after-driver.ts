@@ -15,6 +15,8 @@ let isScheduled = false
  * and hears of no new request while it tells. One microtask serves all; who is added meanwhile goes on in the same one.
  */
 export function followDriver(follower: Follower): void {
+  // It is in the list already.
+  if (follower.follower !== undefined || follower === last) return
   if (last === undefined) first = follower
   else last.follower = follower
   last = follower

@@ -122,7 +122,9 @@ export class Circuit {
   }
 
   succeeded(now = performance.now()): void {
-    if (this.#state !== 'closed') {
+    // Of a request from before it opened: half of them may succeed, and the other half is why it is open.
+    if (this.#state === 'open') return
+    if (this.#state === 'half-open') {
       this.#state = 'closed'
       this.#window.clear()
     }

@@ -8,6 +8,7 @@ import type { HttpConnection } from './connection.ts'
 import type { Abort, AnyHandler, DispatchOptions } from './driver.ts'
 import { isIdempotent, isReplayable, isTransient, pauseMillis, retryAfterMillis, type RetrySettings } from './retry.ts'
 import type { Site } from './site.ts'
+import { Trouble } from './trouble.ts'
 import { UnreadBodyError, type UnreadBodies } from './unread-bodies.ts'
 import { WatchedRequest } from './watched-request.ts'
 
@@ -45,20 +46,6 @@ const SENT_AGAIN = 2
 const MOST_MISSED = 5
 /** Statuses that say that a server is in trouble. */
 const TROUBLE: ReadonlySet<number> = new Set([500, 502, 503, 504])
-
-/** What is known of a request that did not go well at once; most do. */
-class Trouble {
-  attempts = 0
-  /** How often it was sent again because a used connection had been closed. */
-  sentAgain = 0
-  /** How often a connection was gone before anything of the request was written. */
-  missed = 0
-  /** The answer is not for the caller: the request will be repeated after so many milliseconds. */
-  repeatAfter: number | undefined = undefined
-  swallowed = 0
-  /** Ends the pause before it is tried again. */
-  endPause: (() => void) | undefined = undefined
-}
 
 /**
  * One request of undici's on its way through the pool: it waits for a connection, holds it to the end of the body, and
@@ -242,7 +229,12 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
     this.#isReused = isUsed
     if (!isIdempotent(this.#options.method)) this.#bytesBefore = connection.bytesWritten
     this.#watched?.sent()
-    connection.client.dispatch(this.#options, this.asHandler)
+    try {
+      connection.client.dispatch(this.#options, this.asHandler)
+    } catch (error) {
+      // The driver tells its handler what is wrong with a request; what it throws must not keep the connection.
+      this.failed(error)
+    }
   }
 
   // ── what the subclasses hear of undici ──

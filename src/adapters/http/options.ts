@@ -38,8 +38,8 @@ export interface HttpFaceOptions extends Omit<PoolOptions<HttpConnection>, 'hook
   /** The most requests at a time on one HTTP/2 connection. @defaultValue 100 */
   streamsPerConnection?: number | undefined
   /**
-   * Looks up the origin's name this often while there are connections, and closes those whose address it does not mean
-   * any more, when they are free; in milliseconds, `Infinity` never. @defaultValue 30_000
+   * Looks up the origin's name this often while there are connections, and closes those whose address three answers in a
+   * row do not have, when they are free; in milliseconds, `Infinity` never. @defaultValue 30_000
    */
   dnsRefreshMillis?: number | undefined
   /** Options of TLS, or a function (it may be async) that is asked for every connect. @defaultValue none */

@@ -332,7 +332,8 @@ function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: Cl
     ledger.ended(kept, performance.now())
     const reason = pool.state === 'open' ? kept.reason : 'close'
     ledger.closed(socket, reason)
-    if (isOpen) pool.tell('destroyed', { ...resource, reason, ageMillis: performance.now() - startedAt, uses: kept.uses })
+    if (isOpen)
+      pool.tell('destroyed', { ...resource, reason, ageMillis: performance.now() - startedAt, uses: kept.uses })
   })
 }
 
