@@ -47,7 +47,15 @@ export function marked(request: Request | undefined): Request | undefined {
   const caller = readSafely(reader)
   if (caller === undefined) return request
   if (request === undefined)
-    return { label: undefined, stack: undefined, scope: undefined, signal: undefined, asker: undefined, waited: false, caller }
+    return {
+      label: undefined,
+      stack: undefined,
+      scope: undefined,
+      signal: undefined,
+      asker: undefined,
+      waited: false,
+      caller,
+    }
   request.caller = caller
   return request
 }
