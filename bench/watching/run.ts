@@ -16,9 +16,10 @@ const NAMES = {
   findings: '`watchPools`: events, slow operations with their trace, history',
   prometheus: 'a scrape of Prometheus',
   openTelemetry: '`instrument`: OpenTelemetry’s metrics, and long waits in traces',
+  producer: 'the same, with `durationProducer`',
   channels: 'a subscriber to every acquire and release',
   dashboard: 'the dashboard, with somebody who looks at it',
-  everything: 'all of these',
+  everything: 'all of these (durations from the producer)',
 } as const
 type Subject = keyof typeof NAMES
 const SUBJECTS = Object.keys(NAMES) as Subject[]

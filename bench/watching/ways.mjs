@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import * as api from '@opentelemetry/api'
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics' // prettier-ignore
 import { serveDashboard } from '../../dist/dashboard/index.js'
-import { instrument } from '../../dist/monitoring/opentelemetry/index.js'
+import { durationProducer, instrument } from '../../dist/monitoring/opentelemetry/index.js'
 import { renderPrometheus } from '../../dist/monitoring/prometheus/index.js'
 import { watchPools } from '../../dist/monitoring/watch/index.js'
 
@@ -23,12 +23,13 @@ function prometheus(registry) {
   return { once: () => renderPrometheus(registry), stop: () => undefined }
 }
 
-/** OpenTelemetry's metrics and traces of long waits, and a collection. */
-function openTelemetry(registry) {
+/** OpenTelemetry's metrics and traces of long waits, and a collection; durations one by one, or from a producer. */
+function openTelemetry(registry, durations = true) {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
-  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+  const metricProducers = durations ? [] : [durationProducer(registry)]
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000, metricProducers })
   const meterProvider = new MeterProvider({ readers: [reader] })
-  const end = instrument(registry, { api, meterProvider })
+  const end = instrument(registry, { api, meterProvider, durations })
   return {
     once: () => reader.collect(),
     stop: async () => {
@@ -37,6 +38,8 @@ function openTelemetry(registry) {
     },
   }
 }
+
+const producer = (registry) => openTelemetry(registry, false)
 
 /** Somebody who wants to hear of every single acquire and release. */
 function channels() {
@@ -90,9 +93,10 @@ export const WAYS = {
   findings,
   prometheus,
   openTelemetry,
+  producer,
   channels,
   dashboard,
-  everything: together(findings, prometheus, openTelemetry, channels, dashboard),
+  everything: together(findings, prometheus, producer, channels, dashboard),
 }
 
 /** The viewer has nothing more to see. */

@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import * as announce from './announcements.ts'
-import { marked } from './caller-mark.ts'
 import type { CloseReport } from './close-report.ts'
 import { Closing } from './closing.ts'
 import type { PoolContext } from './context.ts'
@@ -237,8 +236,9 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     try {
       if (this.#status.state !== 'open' || this.opener.recovery.probing)
         assertWorthWaiting(this, this.#status.state, this.opener.recovery, this.inventory.alive)
-      const waiter = this.room.enter(timeoutMillis, priority, marked(request), taker)
-      if (this.inventory.available.size > 0 || !this.#full() || this.events.pending) this.changed()
+      const waiter = this.room.enter(timeoutMillis, priority, request, taker)
+      if (this.inventory.available.size > 0 || !this.#full() || this.#dispatching) this.changed()
+      else if (this.events.pending) this.events.flush()
       return waiter
     } catch (error) {
       const reason = error instanceof CreateError || error instanceof PoolDownError ? 'failed' : 'refused'

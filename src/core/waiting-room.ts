@@ -1,4 +1,5 @@
 import * as announce from './announcements.ts'
+import { marked } from './caller-mark.ts'
 import type { PoolContext } from './context.ts'
 import { Alarm } from './deadlines.ts'
 import { AcquireTimeoutError, DeadlockError, OverloadedError, withoutStack } from './errors.ts'
@@ -74,7 +75,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     const now = clock.turnNow()
     if (this.#queue.size >= options.maxWaiting) this.#makeRoom(priority)
     if (options.admission === 'deadline') this.#admitByDeadline(timeoutMillis, now)
-    const waiter = new Waiter<T>(this, now, timeoutMillis, priority, request, taker)
+    const waiter = new Waiter<T>(this, now, timeoutMillis, priority, marked(request), taker)
     this.#queue.push(waiter)
     if (!this.#beginsAfterTurn) this.#beginAfterTurn()
     if (request?.scope !== undefined) this.#enterNested(waiter, request.scope)
