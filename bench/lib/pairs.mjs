@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { figure, table, writeSection } from './report.mjs'
@@ -11,7 +11,8 @@ import { median, medianInterval } from './statistics.mjs'
  * @typedef {import('./block.mjs').Figures} Figures
  * @typedef {import('./block.mjs').Client} Client
  * @typedef {{ ours: Figures, theirs: Figures }} Round
- * @typedef {Record<string, Record<string, Round[]>>} PairResults by the pair's name, and the number of callers
+ * @typedef {object} Results what was measured of each pair, and on what machine; rounds by the number of callers
+ * @property {Record<string, { date: string, node: string, cores: number, loadAverage: number[], rounds: Record<string, Round[]> }>} pairs
  * @typedef {object} Pair
  * @property {(target: any) => Client | Promise<Client>} ours
  * @property {(target: any) => Client | Promise<Client>} theirs what it is in place of
@@ -22,17 +23,17 @@ import { median, medianInterval } from './statistics.mjs'
 const PROGRAM = fileURLToPath(new URL('side.mjs', import.meta.url))
 
 /**
- * A benchmark of pairs: measures, writes the raw figures to `results/<name>.json`, and the table made of them into the
- * section of that name of `README.md`. Takes `--rounds N`, `--only <part of a name>`, whose table is shown and kept
- * nowhere, and `--report-only`.
+ * A benchmark of pairs: measures, writes the raw figures to `results/<name>.json` as they come, and the table made of
+ * them into the section of that name of `README.md`. Takes `--rounds N`, `--only <part of a name>`, which leaves the
+ * figures of the others as they are, and `--report-only`.
  *
  * @param {object} plan
  * @param {string} plan.name
  * @param {string} plan.head of the table's first column
  * @param {string} plan.module URL of the module that exports the pairs as `PAIRS`
  * @param {Readonly<Record<string, Pair>>} plan.pairs
- * @param {(run: (target: object) => Promise<PairResults>) => Promise<{ pairs: PairResults, besides?: any }>} plan.measure
- *   starts what the clients talk to and has them run on it
+ * @param {(run: (target: object) => Promise<unknown>) => Promise<any>} plan.measure
+ *   starts what the clients talk to, has them run on it, and gives what it has measured besides
  * @param {(besides: any) => string} [plan.more] the Markdown of what was measured besides
  */
 export async function pairBench({ name, head, module, pairs, measure, more = () => '' }) {
@@ -43,26 +44,26 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
       'report-only': { type: 'boolean', default: false },
     },
   })
-  const { only, rounds } = values
   const file = fileURLToPath(new URL(`../results/${name}.json`, import.meta.url))
-  const results = values['report-only']
-    ? JSON.parse(readFileSync(file, 'utf8'))
-    : {
-        ...(await measure((target) => runPairs({ module, pairs, target, rounds: Number(rounds), only }))),
-        ...circumstances(),
-        rounds,
-      }
-  const { date, node, cores, loadAverage } = results
-  const text = [
-    `${date.slice(0, 10)}, Node ${node}, ${cores} cores shared with the server, load ${loadAverage.join(' / ')} at the end; medians of ${results.rounds} rounds in ${PROCESSES} pairs of processes.`,
-    pairTable(results.pairs, head),
-    results.besides === undefined ? '' : more(results.besides),
-  ].join('\n\n')
-  if (only === '') {
-    writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`)
-    writeSection(name, text)
+  const results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  const keep = () => writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`)
+  const run = async (/** @type {object} */ target) => {
+    for (const [each, pair] of Object.entries(pairs)) {
+      if (!each.includes(values.only)) continue
+      const rounds = await runPair([module, each, JSON.stringify(target)], pair, Number(values.rounds))
+      results.pairs = { ...results.pairs, [each]: { ...circumstances(), rounds } }
+      keep()
+      process.stderr.write(`${each}\n`)
+    }
   }
-  console.log(text)
+  if (!values['report-only']) {
+    results.besides = (await measure(run)) ?? results.besides
+    keep()
+  }
+  const text = report(Object.keys(pairs), results, head)
+  const besides = results.besides === undefined ? '' : more(results.besides)
+  writeSection(name, `${text}\n\n${besides}`)
+  console.log(`${text}\n\n${besides}`)
 }
 
 /** How long each side runs before anything is measured: what is still being compiled is not what a service runs. */
@@ -71,23 +72,14 @@ const WARM_UP_MILLIS = 1_500
 /** So often both begin anew, as what the compiler makes of the same program is not the same in every process. */
 const PROCESSES = 3
 
-/** Runs the pairs whose names contain the text. */
-async function runPairs(
-  /** @type {{ module: string, pairs: Readonly<Record<string, Pair>>, target: object, rounds: number, only: string }} */
-  { module, pairs, target, rounds, only },
-) {
-  /** @type {PairResults} */
-  const results = {}
-  for (const [name, pair] of Object.entries(pairs)) {
-    if (!name.includes(only)) continue
-    results[name] = Object.fromEntries(pair.callers.map((callers) => [callers, []]))
-    for (let time = 0; time < PROCESSES; time++) {
-      const sides = ['ours', 'theirs'].map((side) => startSide([module, name, side, JSON.stringify(target)]))
-      const [ours, theirs] = await Promise.all(sides)
-      await takeTurns({ ours, theirs }, pair, Math.ceil(rounds / PROCESSES), results[name])
-      await Promise.all([ours.end(), theirs.end()])
-    }
-    process.stderr.write(`${name}\n`)
+/** Runs one pair, in as many processes. */
+async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} */ pair, /** @type {number} */ rounds) {
+  /** @type {Record<string, Round[]>} */
+  const results = Object.fromEntries(pair.callers.map((callers) => [callers, []]))
+  for (let time = 0; time < PROCESSES; time++) {
+    const [ours, theirs] = await Promise.all([startSide([...args, 'ours']), startSide([...args, 'theirs'])])
+    await takeTurns({ ours, theirs }, pair, Math.ceil(rounds / PROCESSES), results)
+    await Promise.all([ours.end(), theirs.end()])
   }
   return results
 }
@@ -151,19 +143,32 @@ async function startSide(args) {
   }
 }
 
-function pairTable(/** @type {PairResults} */ results, /** @type {string} */ head) {
-  const rows = Object.entries(results).flatMap(([name, byCallers]) =>
-    Object.entries(byCallers).map(([callers, rounds]) => {
+/**
+ * The Markdown of what was measured.
+ *
+ * @param {readonly string[]} names
+ * @param {Results} results
+ * @param {string} head
+ */
+function report(names, { pairs }, head) {
+  const measured = names.filter((name) => name in pairs)
+  const rows = measured.flatMap((name) =>
+    Object.entries(pairs[name].rounds).map(([callers, rounds]) => {
       const both = (/** @type {keyof Figures} */ key) =>
         [rounds.map(({ theirs }) => theirs[key]), rounds.map(({ ours }) => ours[key])]
           .map((each) => figure(median(each)))
           .join(' → ')
-      const ratio = (/** @type {keyof Figures} */ key) =>
-        withInterval(rounds.map(({ ours, theirs }) => ours[key] / theirs[key]))
-      return [name, callers, both('cpuMicros'), ratio('cpuMicros'), both('perSecond'), both('p50'), both('p99')]
+      const ratio = withInterval(rounds.map(({ ours, theirs }) => ours.cpuMicros / theirs.cpuMicros))
+      return [name, callers, both('cpuMicros'), ratio, both('perSecond'), both('p50'), both('p99')]
     }),
   )
-  return table([head, 'callers', 'client CPU, µs', 'ratio (95 %)', 'a second', 'p50, ms', 'p99, ms'], rows)
+  const [{ date, node, cores, rounds: first }] = measured.map((name) => pairs[name])
+  const loads = measured.map((name) => pairs[name].loadAverage[0])
+  const count = Object.values(first)[0].length
+  return [
+    `${date.slice(0, 10)}, Node ${node}, ${cores} cores shared with the server, load ${Math.min(...loads)} to ${Math.max(...loads)}; medians of ${count} rounds in ${PROCESSES} pairs of processes.`,
+    table([head, 'callers', 'client CPU, µs', 'ratio (95 %)', 'a second', 'p50, ms', 'p99, ms'], rows),
+  ].join('\n\n')
 }
 
 /** The median and its 95 % bootstrap interval. */

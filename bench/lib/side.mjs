@@ -1,10 +1,10 @@
 /**
  * One side of a pair, in a process of its own: it runs a block of operations whenever it is told to, and sends the
- * figures. Arguments: the module with `PAIRS`, the name of one, the side, the target as JSON.
+ * figures. Arguments: the module with `PAIRS`, the name of one, the target as JSON, the side.
  */
 import { block } from './block.mjs'
 
-const [, , module = '', name = '', side = '', target = ''] = process.argv
+const [, , module = '', name = '', target = '', side = ''] = process.argv
 
 const { PAIRS } = await import(module)
 const client = await PAIRS[name][side](JSON.parse(target))

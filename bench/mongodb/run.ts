@@ -15,7 +15,7 @@ await pairBench({
     const documents = Array.from({ length: 100 }, (_, n) => ({ _id: n, name: `item ${n}` }))
     await client.db('bench').collection<{ _id: number; name: string }>('items').insertMany(documents)
     await client.close()
-    return { pairs: await run({ uri: server.uri() }) }
+    await run({ uri: server.uri() })
   },
 })
 process.exit(0)

@@ -18,7 +18,7 @@ const OPERATIONS = {
 }
 
 function clientOf({ uri }, operation, options, observe) {
-  const client = new MongoClient(uri, { maxPoolSize: CONNECTIONS, ...options })
+  const client = new MongoClient(uri, { maxPoolSize: CONNECTIONS, waitQueueTimeoutMS: 10_000, ...options })
   observe(client)
   return { work: operation(client), close: () => client.close() }
 }

@@ -15,7 +15,7 @@ await pairBench({
     await setup.query('CREATE TABLE bench_items (id int PRIMARY KEY, name varchar(50)) ENGINE=InnoDB')
     await setup.query("INSERT INTO bench_items SELECT seq, CONCAT('item ', seq) FROM seq_0_to_999")
     await setup.end()
-    return { pairs: await run(server.config) }
+    await run(server.config)
   },
 })
 process.exit(0)

@@ -17,7 +17,7 @@ await pairBench({
     await setup.query('CREATE TABLE bench_items (id int PRIMARY KEY, name varchar(50))')
     await setup.query("INSERT INTO bench_items SELECT n, 'item ' || n FROM generate_series(0, 999) AS n")
     await setup.end()
-    return { pairs: await run({ connectionString }) }
+    await run({ connectionString })
   },
 })
 process.exit(0)

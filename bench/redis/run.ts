@@ -23,15 +23,15 @@ await pairBench({
     await using server = await startRedis()
     await server.ask('SET', 'k', 'x'.repeat(100))
     const target = { port: server.port }
-    const pairs = await run(target)
+    await run(target)
     const besides: Record<string, Record<string, unknown>> = {}
     const program = fileURLToPath(new URL('blocking.mjs', import.meta.url))
-    for (const name of Object.keys(pairs)) {
+    for (const name of Object.keys(PAIRS)) {
       besides[name] = {}
       for (const side of SIDES)
         besides[name][side] = await runChild(program, [name, side, JSON.stringify(target)], 120_000)
     }
-    return { pairs, besides }
+    return besides
   },
   more(besides: Blocking) {
     const rows = Object.entries(besides).map(([name, sides]) => [

@@ -429,6 +429,36 @@ describeMysql('a pool on MariaDB', () => {
     })
   })
 
+  it('keeps the async context of who awaits the promise module, and of who waits for a connection', async () => {
+    pool = poolOn(rig.server, { connectionLimit: 1 })
+    const context = new AsyncLocalStorage<number>()
+    const seen: string[] = []
+    const work = async (number: number): Promise<void> => {
+      const note = (what: string): void => void seen.push(`${what}:${context.getStore() === number}`)
+      await pool.query('SELECT 1')
+      note('query')
+      await pool.execute('SELECT 1')
+      note('execute')
+      await pool.query('SELEC').catch(() => note('error'))
+      const connection = await pool.getConnection()
+      note('getConnection')
+      await connection.beginTransaction()
+      await connection.execute('SELECT 1')
+      note('borrowed')
+      await connection.commit()
+      connection.release()
+      await pool.transaction(async (inside) => {
+        await inside.query('SELECT 1')
+        note('transaction')
+      })
+      note('committed')
+      for await (const _row of pool.pool.query('SELECT 1 UNION SELECT 2').stream()) note('row')
+    }
+    await Promise.all([1, 2, 3, 4].map((number) => context.run(number, () => work(number))))
+    expect(seen.filter((each) => each.endsWith('false'))).toEqual([])
+    expect(seen).toHaveLength(4 * 9)
+  })
+
   it('keeps every caller’s async context: promises, callbacks, events and streams', async () => {
     const callbacks: CallbackPool = callbackPoolOn(rig.server, { connectionLimit: 1 })
     pool = callbacks.promise() as TestPool
