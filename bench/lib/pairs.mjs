@@ -39,7 +39,7 @@ const PROGRAM = fileURLToPath(new URL('side.mjs', import.meta.url))
 export async function pairBench({ name, head, module, pairs, measure, more = () => '' }) {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string', default: '21' },
+      rounds: { type: 'string', default: '18' },
       only: { type: 'string', default: '' },
       'report-only': { type: 'boolean', default: false },
     },
@@ -66,11 +66,11 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
   console.log(`${text}\n\n${besides}`)
 }
 
-/** How long each side runs before anything is measured: what is still being compiled is not what a service runs. */
-const WARM_UP_MILLIS = 1_500
+/** Blocks of each side before anything is measured: what is still being compiled is not what a service runs. */
+const WARM_UP_BLOCKS = 12
 
 /** So often both begin anew, as what the compiler makes of the same program is not the same in every process. */
-const PROCESSES = 3
+const PROCESSES = 2
 
 /** Runs one pair, in as many processes. */
 async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} */ pair, /** @type {number} */ rounds) {
@@ -95,8 +95,7 @@ async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} *
 async function takeTurns(sides, { callers, operations }, rounds, results) {
   for (const count of callers) {
     const run = (/** @type {'ours' | 'theirs'} */ side) => sides[side].run({ callers: count, operations })
-    const warmUntil = performance.now() + 2 * WARM_UP_MILLIS
-    while (performance.now() < warmUntil) {
+    for (let block = 0; block < WARM_UP_BLOCKS; block++) {
       await run('ours')
       await run('theirs')
     }
