@@ -14,4 +14,5 @@ process.on('message', async ({ callers, operations }) => {
   await client.close()
   process.exit(0)
 })
+process.on('disconnect', () => process.exit(1))
 process.send('ready')
