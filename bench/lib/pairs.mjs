@@ -44,6 +44,8 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
       'report-only': { type: 'boolean', default: false },
     },
   })
+  // The rig ends its servers when the process exits, not when it is killed.
+  process.once('SIGTERM', () => process.exit(1))
   const file = fileURLToPath(new URL(`../results/${name}.json`, import.meta.url))
   const results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
   const keep = () => writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`)
