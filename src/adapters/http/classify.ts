@@ -1,4 +1,4 @@
-import { PoolError } from '../../core/errors.ts'
+import { connectErrorOf } from '../../core/drop-in.ts'
 import type { FailureClass } from '../../core/factory.ts'
 
 /** The server of an origin does not speak HTTP/2; the pool for it is made anew. */
@@ -61,12 +61,5 @@ export function isConnectionEnd(error: unknown): boolean {
 
 /** The driver's own error, as undici rejects with; what the pool knows stands beside it. */
 export function asDriverError(error: unknown): unknown {
-  if (!PoolError.is(error) || (error.code !== 'ERR_POOL_CREATE' && error.code !== 'ERR_POOL_DOWN')) return error
-  const { cause } = error
-  if (!(cause instanceof Error)) return error
-  Object.defineProperty(cause, 'pool', {
-    value: { name: error.pool, code: error.code, message: error.message },
-    configurable: true,
-  })
-  return cause
+  return connectErrorOf(error) ?? error
 }
