@@ -50,7 +50,7 @@ async function nodeRedisPool({ port }) {
   return client(pool, 'blPop', () => pool.close())
 }
 
-const pair = (theirs, ours) => ({ ours, theirs, callers: CALLERS, operations: 6_000 })
+const pair = (theirs, ours) => ({ ours, theirs, callers: CALLERS, operations: 4_000 })
 
 /**
  * Each driver, or its own pool, beside Millpond on the same driver with the same number of connections.
