@@ -145,7 +145,7 @@ describePostgres('the examples', () => {
       await sleep(300)
       child.kill('SIGSTOP')
       for (const connection of proxy.connections) connection.blackHole()
-      await sleep(2_200)
+      await sleep(2_800)
       child.kill('SIGCONT')
       child.send({ number: 41 })
       const second = handler === 'lambda' ? await answer(2) : await answer(2, 2_000).catch(() => 'no answer')
