@@ -1,6 +1,6 @@
 export { startPostgres, certificateOf, PostgresServer, type PostgresOptions } from './postgres.ts'
 export { checkPostgres, POSTGRES_MAJORS, type PostgresMajor } from './postgres-binaries.ts'
-export { isCaughtUp, promote, startStandby } from './postgres-standby.ts'
+export { promote, startStandby } from './postgres-standby.ts'
 export { ServerView, type Backend } from './server-view.ts'
 export { startFaultProxy, FaultProxy, type ConnectFault, type Faults, type ProxiedConnection } from './fault-proxy.ts'
 export { startRedis, RedisServer, type RedisClientInfo, type RedisOptions } from './redis.ts'

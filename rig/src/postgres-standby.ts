@@ -7,16 +7,6 @@ import { findPostgres } from './postgres-binaries.ts'
 import { PostgresServer } from './postgres.ts'
 import { freePort } from './wait.ts'
 
-async function ask<R extends pg.QueryResultRow>(server: PostgresServer, text: string): Promise<R | undefined> {
-  const client = new pg.Client(server.config)
-  await client.connect()
-  try {
-    return (await client.query<R>(text)).rows[0]
-  } finally {
-    await client.end()
-  }
-}
-
 /** Starts a hot standby that follows a running server by streaming replication. It ends with this process. */
 export async function startStandby(primary: PostgresServer): Promise<PostgresServer> {
   const folder = tempFolder('pg-standby')
@@ -54,15 +44,11 @@ export async function startStandby(primary: PostgresServer): Promise<PostgresSer
 
 /** Makes a standby a server of its own, which takes writes. */
 export async function promote(standby: PostgresServer): Promise<void> {
-  await ask(standby, 'SELECT pg_promote()')
-}
-
-/** Whether the standby has everything that the primary has written so far. */
-export async function isCaughtUp(primary: PostgresServer, standby: PostgresServer): Promise<boolean> {
-  const written = await ask<{ lsn: string }>(primary, 'SELECT pg_current_wal_lsn() AS lsn')
-  const replayed = await ask<{ ok: boolean }>(
-    standby,
-    `SELECT coalesce(pg_last_wal_replay_lsn() >= '${written?.lsn ?? '0/0'}', false) AS ok`,
-  )
-  return replayed?.ok === true
+  const client = new pg.Client(standby.config)
+  await client.connect()
+  try {
+    await client.query('SELECT pg_promote()')
+  } finally {
+    await client.end()
+  }
 }
