@@ -126,6 +126,11 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
       this.#end(refusal)
       return
     }
+    this.#claim(site)
+  }
+
+  /** Asks for a connection, or for another one: the circuit has let it through already. */
+  #claim(site: Site): void {
     const { label, priority } = this.#options
     let got: Lease<HttpConnection> | Waiter<HttpConnection>
     try {
@@ -207,20 +212,20 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
   #begin(site: Site, lease: Lease<HttpConnection>): void {
     // It may have been taken away since.
     if (lease.released) {
-      this.#try(site)
+      this.#claim(site)
       return
     }
     const connection = lease.resource
     if (!connection.usable) {
       lease.release()
-      this.#try(site)
+      this.#claim(site)
       return
     }
     const isUsed = connection.requests > 0
     if (isUsed && this.#trouble !== undefined && this.#trouble.sentAgain + this.#trouble.missed >= SENT_AGAIN) {
       // Two used connections were closed already: from now on it gets new ones.
       lease.destroy()
-      this.#try(site)
+      this.#claim(site)
       return
     }
     connection.requests++
@@ -232,7 +237,9 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
     try {
       connection.client.dispatch(this.#options, this.asHandler)
     } catch (error) {
-      // The driver tells its handler what is wrong with a request; what it throws must not keep the connection.
+      // The driver tells its handler what is wrong with a request. What it throws must not keep the connection, and what
+      // the caller's own handler throws is its caller's.
+      if (this.#isOver) throw error
       this.failed(error)
     }
   }
@@ -335,7 +342,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
       if (isConnectionEnd(error) && this.#maySendAgain(lease)) {
         site.sentAgain++
         // After this turn every connection that ended together with this one is known to have.
-        const turn = setImmediate(() => this.#caller.runInAsyncScope(this.#try, this, site))
+        const turn = setImmediate(() => this.#caller.runInAsyncScope(this.#claim, this, site))
         this.#pause(() => clearImmediate(turn))
         return
       }
