@@ -15,6 +15,8 @@ testRule('no-await-in-held-connection', {
     { name: 'pg: sleep()', code: inPg(held(`await sleep(1000)`)), errors: ['held'] },
     { name: 'pg: all at once', code: inPg(held(`await Promise.all(urls.map((url) => fetch(url)))`)), errors: ['held'] },
     { name: 'pg: between two', code: inPg(held(`if (x) { await axios.post('https://a') }`), `import axios from 'axios'\n`), errors: ['held'] },
+    { name: 'fetch, and what comes of it', code: inPg(held(`const user = await fetch('https://a').then((r) => r.json())`)), errors: ['held'] },
+    { name: 'fetch on one of two paths', code: inPg(held(`await (x ? fetch('https://a') : undefined)`)), errors: ['held'] },
     { name: 'an instance of axios', code: inPg(held(`await api.get('/a')`), `import axios from 'axios'\nconst api = axios.create()\n`), errors: ['held'] },
     { name: 'got, required', code: inPg(held(`await got.post('https://a').json()`), `const got = require('got')\n`), errors: ['held'] },
     { name: 'undici', code: inPg(held(`const { body } = await request('https://a'); await body.dump()`), `import { request } from 'undici'\n`), errors: ['held'] },
@@ -43,6 +45,7 @@ testRule('no-await-in-held-connection', {
     { name: 'express, which uses', code: `import express from 'express'\nconst app = express()\napp.use(async (req, res) => { await fetch('https://a') })` },
     { name: 'a function that is called later', code: inPg(held(`jobs.push(async () => { await fetch('https://a') }); await c.query('x')`)) },
     { name: 'a promise that is no timer', code: inPg(held(`await new Promise((resolve) => stream.on('end', resolve))`)) },
+    { name: 'something cheap among the parameters', code: inPg(held(`await c.query('x', [axios.isAxiosError(y), fetch.name])`), `import axios from 'axios'\n`) },
     { name: 'Redis meanwhile', code: inPg(held(`await redis.get('x')`)) },
   ],
 }) // prettier-ignore

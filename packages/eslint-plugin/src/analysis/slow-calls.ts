@@ -10,9 +10,22 @@ const FAR =
 
 /** The first call in what an `await` waits for that takes as long as somebody else takes: an HTTP request, a mail, a timer. */
 export function slowCallIn(awaited: Node, sourceCode: SourceCode): Node | undefined {
-  const plain = bare(awaited)
-  // `Promise.all(items.map(async (item) => fetch(…)))` waits for what its functions do; a query does not.
-  return findBelow(plain, sourceCode, (node) => isSlow(node, sourceCode), isPromiseMethod(plain))
+  const node = bare(awaited)
+  // `Promise.all(items.map(async (item) => fetch(…)))` waits for what its functions do, other calls for themselves alone.
+  if (isPromiseMethod(node)) return findBelow(node, sourceCode, (each) => isSlow(each, sourceCode))
+  if (isSlow(node, sourceCode)) return node
+  switch (node.type) {
+    case 'CallExpression':
+      return slowCallIn(node.callee, sourceCode)
+    case 'MemberExpression':
+      return slowCallIn(node.object, sourceCode)
+    case 'ConditionalExpression':
+      return slowCallIn(node.consequent, sourceCode) ?? slowCallIn(node.alternate, sourceCode)
+    case 'LogicalExpression':
+      return slowCallIn(node.left, sourceCode) ?? slowCallIn(node.right, sourceCode)
+    default:
+      return undefined
+  }
 }
 
 function isSlow(node: Node, sourceCode: SourceCode): boolean {
