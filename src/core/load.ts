@@ -50,7 +50,8 @@ export const CONTROLLED_DELAY = { targetMillis: 100, intervalMillis: 500 }
 /**
  * Controlled delay (CoDel: Nichols and Jacobson, RFC 8289), as a queue of callers needs it: whoever waits is fine while
  * at least one in every interval was served within the target. Otherwise the queue stands, and until it drains those
- * who have waited twice the target are shed, oldest first.
+ * who have waited twice the target are shed, oldest first. Where it stands again within an interval after that, nobody
+ * waits for another one: a stall in which everybody was shed ends no overload.
  */
 export class ControlledDelay {
   readonly targetMillis: number
@@ -58,6 +59,8 @@ export class ControlledDelay {
   #intervalEndsAt = -Infinity
   #leastDelayMillis = Infinity
   #overloaded = false
+  /** When the last overload seemed to be over. */
+  #overAt = -Infinity
 
   constructor({ targetMillis, intervalMillis } = CONTROLLED_DELAY) {
     this.targetMillis = targetMillis
@@ -67,14 +70,18 @@ export class ControlledDelay {
   /** Takes note that somebody was served (or, where nobody is, still waits) after this delay. */
   note(now: number, delayMillis: number): void {
     if (delayMillis < this.#leastDelayMillis) this.#leastDelayMillis = delayMillis
+    if (delayMillis > this.targetMillis && now - this.#overAt < this.intervalMillis) this.#overloaded = true
     if (now < this.#intervalEndsAt) return
-    this.#overloaded = this.#intervalEndsAt !== -Infinity && this.#leastDelayMillis > this.targetMillis
+    const stands = this.#intervalEndsAt !== -Infinity && this.#leastDelayMillis > this.targetMillis
+    if (this.#overloaded && !stands) this.#overAt = now
+    this.#overloaded = stands
     this.#leastDelayMillis = delayMillis
     this.#intervalEndsAt = now + this.intervalMillis
   }
 
   /** The queue is empty: there is no overload. */
-  noteEmpty(): void {
+  noteEmpty(now: number): void {
+    if (this.#overloaded) this.#overAt = now
     this.#overloaded = false
     this.#leastDelayMillis = 0
   }

@@ -142,7 +142,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     this.#futility.turn()
     this.#takeOut(waiter)
     this.#controlledDelay?.note(now, now - waiter.queuedAt)
-    if (this.#queue.size === 0) this.#controlledDelay?.noteEmpty()
+    if (this.#queue.size === 0) this.#controlledDelay?.noteEmpty(now)
   }
 
   /** Ends a waiter without a lease. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { FakeFactory } from 'millpond/testing'
+import { FakeError, FakeFactory } from 'millpond/testing'
 import { setUp } from '../../support/harness.ts'
 
 describe('close', () => {
@@ -54,6 +54,42 @@ describe('close', () => {
     expect(report).toMatchObject({ forced: 1, closed: 0, holders: [{ label: 'report job', heldMillis: 500 }] })
     expect(signal.aborted).toBe(true)
     expect(() => lease.release()).toThrow('the pool closed, and its grace time was over')
+  })
+
+  it('ends what is idle at once, and leaves leases their time, whatever else is under way', async () => {
+    const factory = new FakeFactory({ resets: true })
+    const { pool, take, clock } = setUp({ max: 3 }, factory)
+    const [held, idle, reset] = await take(3)
+    idle?.release()
+    await clock.settle()
+    factory.onReset = () => new Promise(() => undefined)
+    reset?.release()
+    const closing = pool.close({ timeoutMillis: 500 })
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ used: 1, maintaining: 1, idle: 0 })
+    await clock.advance(499)
+    expect(held?.signal.aborted).toBe(false)
+    expect(pool.state).toBe('closing')
+    await clock.advance(5_001)
+    expect(held?.signal.aborted).toBe(true)
+    expect(await closing).toMatchObject({ forced: 1 })
+  })
+
+  it('keeps what is idle for who still waits, until it is known to be of no use', async () => {
+    const factory = new FakeFactory({ validates: true })
+    const { pool, take, ask, clock } = setUp({ max: 2, maxLifetimeMillis: Infinity }, factory)
+    for (const lease of await take(2)) lease.release()
+    await clock.advance(600)
+    factory.onValidate = ({ id }) => {
+      if (id === 2) throw new FakeError('query')
+    }
+    const waiting = ask()
+    const closing = pool.close()
+    await clock.settle()
+    expect(waiting.lease?.resource.id).toBe(1)
+    expect(factory.createCalls).toBe(2)
+    waiting.lease?.release()
+    await closing
   })
 
   it('cleans nothing that comes back: nobody will use it', async () => {
