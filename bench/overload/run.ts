@@ -50,6 +50,8 @@ interface Outcome {
   readonly wasted: number
   /** How much of the time connections were not lent, as a share. */
   readonly idle: number
+  /** How long the server took for a piece of work meanwhile, in milliseconds, as seen by who held the connection. */
+  readonly serviceMillis: number
   /** CPU that the client used, as a share of one core. */
   readonly cpu: number
   readonly refused: number
@@ -105,7 +107,7 @@ async function offerLoad(
   let late = 0
   let lastBadAt = 0
   let counts = false
-  let heldMillis = 0
+  let [heldMillis, served] = [0, 0]
   let [countedFrom, countedUntil] = [Infinity, Infinity]
   const caller = async (): Promise<void> => {
     const cameAt = performance.now()
@@ -116,6 +118,7 @@ async function offerLoad(
           const heldAt = performance.now()
           await client.query(WORK)
           heldMillis += Math.max(0, Math.min(performance.now(), countedUntil) - Math.max(heldAt, countedFrom))
+          if (counts) served++
         },
         { signal: AbortSignal.timeout(PATIENCE_MILLIS) },
       )
@@ -161,6 +164,7 @@ async function offerLoad(
     capacity,
     wasted: (late * 1_000) / millis / capacity,
     idle: 1 - heldMillis / (MAX * millis),
+    serviceMillis: heldMillis / served,
     cpu: (user + system) / 1_000 / millis,
     refused: refused.length,
     refusedAfter: { p50: quantile(refused, 0.5), p99: quantile(refused, 0.99) },
@@ -223,6 +227,7 @@ const rows = LOADS.flatMap((load) =>
       percent(middle(({ answers, ceiling }) => answers / ceiling)),
       percent(middle(({ wasted }) => wasted)),
       percent(middle(({ idle }) => idle)),
+      middle(({ serviceMillis: took }) => took).toFixed(1),
       percent(middle(({ cpu }) => cpu)),
       Math.round(middle(({ refused }) => refused)),
       middle(({ refused }) => refused) === 0 ? '' : times(({ refusedAfter }) => refusedAfter),
@@ -238,6 +243,7 @@ const head = [
   'of the ceiling',
   'worked for nobody',
   'idle',
+  'each took, ms',
   'client CPU',
   'refused',
   'told after, p50 / p99 ms',
