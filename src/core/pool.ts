@@ -16,7 +16,7 @@ import { currentScope, runInScope, Scope } from './nesting.ts'
 import { checkOption } from './option-check.ts'
 import { POOL_OPTION_RULES, resolveOptions, type PoolOptions, type ResolvedOptions } from './options.ts'
 import type { Operations } from './operations.ts'
-import type { LeaseInfo, ResourceInfo, WaiterInfo } from './report.ts'
+import { acquiredHere, type LeaseInfo, type ResourceInfo, type WaiterInfo } from './report.ts'
 import type { Asker, Request } from './request.ts'
 import { distributions, snapshot, type PoolStats } from './stats.ts'
 import { Waiter, type Taker } from './waiter.ts'
@@ -336,7 +336,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     const { label: usual, trackStacks } = this.#engine.options
     return {
       label: label ?? (typeof usual === 'function' ? usual() : usual),
-      stack: trackStacks ? new Error('acquired') : undefined,
+      stack: trackStacks ? acquiredHere() : undefined,
       scope: currentScope(),
       signal,
       asker,

@@ -89,8 +89,20 @@ export function formatMillis(millis: number): string {
   return `${Math.round(millis / 60_000)} min`
 }
 
-/** The frame in which this package begins: where an acquire keeps its stack. What stands before `core` is ours. */
-const OWN = /([^\s(]*[\\/])core[\\/]pool\.[cm]?[jt]s:\d+:\d+\)?$/
+/** How many frames of this package may stand above those of whoever asks. */
+const OWN_FRAMES = 12
+
+/** Where an acquire was made. Node's usual ten frames may all be ours. */
+export function acquiredHere(): Error {
+  const { stackTraceLimit } = Error
+  if (stackTraceLimit > 0) Error.stackTraceLimit = stackTraceLimit + OWN_FRAMES
+  const error = new Error('acquired')
+  Error.stackTraceLimit = stackTraceLimit
+  return error
+}
+
+/** The frame of {@link acquiredHere}, with which each such stack begins. What stands before `core` is ours. */
+const OWN = /([^\s(]*[\\/])core[\\/]report\.[cm]?[jt]s:\d+:\d+\)?$/
 
 /** A stack without this package's own frames: from whoever asked for the lease on. */
 export function callersStack(stack: string | undefined): string | undefined {

@@ -102,7 +102,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
           { head: 'connection', cell: ({ resourceId }) => resourceId, numeric: true },
           { head: 'held for', cell: ({ heldMillis }) => millis(heldMillis), numeric: true },
           { head: 'label', cell: ({ label }) => label ?? <span class="muted">none</span> },
-          { head: 'acquired at', cell: ({ stack }) => <Stack stack={stack} /> },
+          { head: 'acquired at', cell: ({ stack }) => <Stack stack={stack} />, long: true },
           ...(may.includes('kill')
             ? [
                 {
@@ -168,7 +168,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
         columns={[
           { head: 'at', cell: ({ at: time }) => clock(time) },
           { head: 'event', cell: ({ name }) => words(name) },
-          { head: 'what', cell: ({ text, times }) => (times > 1 ? `${text} · ${times} times` : text) },
+          { head: 'what', cell: ({ text, times }) => (times > 1 ? `${text} · ${times} times` : text), long: true },
         ]}
       />
       {detail === undefined || detail.parts.length === 0 ? null : (
@@ -178,7 +178,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
           nothing=""
           keyOf={({ name }) => name}
           columns={[
-            { head: 'part', cell: ({ name }) => name },
+            { head: 'part', cell: ({ name }) => name, long: true },
             { head: 'used', cell: ({ stats: part }) => count(part.used), numeric: true },
             { head: 'idle', cell: ({ stats: part }) => count(part.idle), numeric: true },
             { head: 'creating', cell: ({ stats: part }) => count(part.creating), numeric: true },
@@ -206,7 +206,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
           keyOf={({ name }) => name}
           columns={[
             { head: 'option', cell: ({ name }) => <code>{name}</code> },
-            { head: 'value', cell: ({ value }) => value },
+            { head: 'value', cell: ({ value }) => value, long: true },
             { head: 'from', cell: ({ source }) => source ?? <span class="muted">–</span> },
           ]}
         />

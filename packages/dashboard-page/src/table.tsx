@@ -4,6 +4,8 @@ export interface Column<R> {
   readonly head: string
   readonly cell: (row: R) => ComponentChildren
   readonly numeric?: boolean
+  /** A text that may be longer than there is room: it breaks anywhere. */
+  readonly long?: boolean
 }
 
 interface TableProps<R> {
@@ -41,8 +43,8 @@ export function Table<R>({ title, rows, columns, keyOf, nothing, more = 0 }: Tab
             <tbody>
               {rows.map((row, index) => (
                 <tr key={keyOf(row, index)}>
-                  {columns.map(({ head, cell, numeric }) => (
-                    <td key={head} class={numeric === true ? 'numeric' : ''}>
+                  {columns.map(({ head, cell, numeric, long }) => (
+                    <td key={head} class={numeric === true ? 'numeric' : long === true ? 'long' : ''}>
                       {cell(row)}
                     </td>
                   ))}

@@ -441,15 +441,18 @@ describe('looking at a pool', () => {
 
   it('shows where a lease was acquired, from the caller on', async () => {
     const { pool } = setUp({ trackStacks: true })
-    const borrow = async (): Promise<Lease<FakeResource>> => await pool.acquire()
+    // However many frames of ours and of adapters stand between.
+    const deep = (depth: number): Promise<Lease<FakeResource>> => (depth === 0 ? pool.acquire() : deep(depth - 1))
+    const borrow = async (): Promise<Lease<FakeResource>> => await deep(5)
     const lease = await borrow()
+    expect(pool.leases()[0]?.stack).toMatch(/at borrow .*corners\.test\.ts/)
     const [head, first] = pool.leases()[0]?.stack?.split('\n') ?? []
     expect(head).toBe('Error: acquired')
-    expect(first).toMatch(/borrow .*corners\.test\.ts/)
+    expect(first).toMatch(/deep .*corners\.test\.ts/)
     lease.release()
     expect(callersStack('Error: acquired\n    at bundle.js:1:2\n    at mine.js:3:4')).toContain('bundle.js')
     const own = 'file:///app/node_modules/millpond/dist'
-    const built = `Error: acquired\n    at Pool.#request (${own}/core/pool.js:1:2)\n    at query (${own}/adapters/pg/pg-pool.js:1:2)`
+    const built = `Error: acquired\n    at acquiredHere (${own}/core/report.js:1:2)\n    at query (${own}/adapters/pg/pg-pool.js:1:2)`
     expect(callersStack(`${built}\n    at handler (/app/orders.js:3:4)`)).toBe('Error: acquired\n    at handler (/app/orders.js:3:4)') // prettier-ignore
     // Nothing of the caller is left: ours are better than none.
     expect(callersStack(built)).toBe(built)
