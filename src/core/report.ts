@@ -116,12 +116,9 @@ export function callersStack(stack: string | undefined): string | undefined {
 
 /** The first line of a stack that is neither ours nor Node's: where the lease was acquired. */
 function firstFrame(stack: string | undefined): string | undefined {
-  const frames =
-    stack?.split('\n').filter((line) => line.trimStart().startsWith('at ') && !line.includes('(node:')) ?? []
-  // The stack was taken in the pool's own file, which tells where this package is; in a bundle nothing does.
-  const [, home] = /(?:\(|at )([^(]*[/\\])core[/\\]pool\.[jt]s:/.exec(frames[0] ?? '') ?? []
-  const theirs = home === undefined ? undefined : frames.find((line) => !line.includes(home))
-  return (theirs ?? frames[0])?.trim().slice(3)
+  const frames = callersStack(stack)?.split('\n')
+  const frame = frames?.find((line) => line.trimStart().startsWith('at ') && !line.includes('(node:'))
+  return frame?.trim().slice(3)
 }
 
 /** The message of an acquire that timed out: which pool, what happened, the numbers, who holds, what to look at. */
