@@ -14,6 +14,16 @@ export interface DispatchOptions {
   readonly body?: unknown
   readonly headers?: unknown
   readonly upgrade?: boolean | string | null | undefined
+  /** Whether it may share a connection with what runs; undici asks it of the method where it is not told. */
+  readonly idempotent?: boolean | null | undefined
+}
+
+/**
+ * The same request for a connection that carries many: undici has a POST wait there, without a deadline, until all that
+ * runs is over, and everything else behind it. It repeats nothing by itself, and each has a stream of its own.
+ */
+export function sideBySide<O extends DispatchOptions>(options: O): O {
+  return options.idempotent == null ? { ...options, idempotent: true } : options
 }
 
 export type Abort = (reason?: Error) => void

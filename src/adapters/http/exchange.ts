@@ -5,7 +5,7 @@ import { Waiter, type Taker } from '../../core/waiter.ts'
 import { followDriver, type Follower } from './after-driver.ts'
 import { asDriverError, isConnectionEnd, NoHttp2Error } from './classify.ts'
 import type { HttpConnection } from './connection.ts'
-import type { Abort, AnyHandler, DispatchOptions } from './driver.ts'
+import { sideBySide, type Abort, type AnyHandler, type DispatchOptions } from './driver.ts'
 import { isIdempotent, isReplayable, isTransient, pauseMillis, retryAfterMillis, type RetrySettings } from './retry.ts'
 import type { Site } from './site.ts'
 import { Trouble } from './trouble.ts'
@@ -232,10 +232,14 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
     this.#lease = lease
     this.#hasBegun = false
     this.#isReused = isUsed
-    if (!isIdempotent(this.#options.method)) this.#bytesBefore = connection.bytesWritten
+    let options = this.#options
+    if (!isIdempotent(options.method)) {
+      this.#bytesBefore = connection.bytesWritten
+      if (connection.protocol === 'HTTP/2') options = sideBySide(options)
+    }
     this.#watched?.sent()
     try {
-      connection.client.dispatch(this.#options, this.asHandler)
+      connection.client.dispatch(options, this.asHandler)
     } catch (error) {
       // The driver tells its handler what is wrong with a request. What it throws must not keep the connection, and what
       // the caller's own handler throws is its caller's.
