@@ -25,6 +25,12 @@ for (const server of ['18', '16']) {
 // Its promises reject with copies of errors, which the other tests look at.
 const onMysql = ['test/contract/mysql', 'test/integration/mysql-guide', 'test/integration/mysql-lowest']
 check('MariaDB with the lowest mysql2', onMysql, { MILLPOND_TEST_MYSQL: 'lowest' })
+// The lowest driver and mongoose run beside the latest in the same tests; nothing is left out here.
+check(
+  'MongoDB with the lowest and the latest mongodb and mongoose',
+  ['test/contract/mongodb', 'test/integration/mongodb', 'test/types/mongodb'],
+  {},
+)
 checkNative()
 checkUndici('7.0.0')
 checkUndici('8.13.1', '24.21.0')
@@ -82,18 +88,18 @@ function checkUndici(undici, node) {
       return
     }
     const program = node === undefined ? process.execPath : join(folder, 'node_modules', binary, 'bin', 'node')
-    const { status } = spawnSync(
-      program,
-      [
-        '--import',
-        import.meta.resolve('tsx'),
-        'test/support/undici-program.mjs',
-        join(folder, 'node_modules', 'undici'),
-        `${root}src/adapters/http/index.ts`,
-      ],
-      { stdio: 'inherit' },
-    )
-    results.push({ name, ok: status === 0 })
+    for (const [what, door] of [
+      ['undici-program', 'adapters/http'],
+      ['observe-undici-program', 'observe'],
+    ]) {
+      const args = [join(folder, 'node_modules', 'undici'), `${root}src/${door}/index.ts`]
+      const { status } = spawnSync(
+        program,
+        ['--import', import.meta.resolve('tsx'), `test/support/${what}.mjs`, ...args],
+        { stdio: 'inherit' },
+      )
+      results.push({ name: `${name}, ${door}`, ok: status === 0 })
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

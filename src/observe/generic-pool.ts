@@ -1,6 +1,7 @@
 import type { Refusal } from '../core/ledger.ts'
-import { WatchedPool, type Asking } from './watched-pool.ts'
+import type { Asking } from './books.ts'
 import type { ObserveOptions } from './options.ts'
+import { WatchedPool } from './watched-pool.ts'
 
 interface Factory {
   create(): Promise<object>
@@ -72,7 +73,7 @@ export class GenericPoolView extends WatchedPool {
     if (factory.validate !== undefined)
       watched.validate = async (resource) => (await factory.validate?.(resource)) ?? false
     pool._factory = watched
-    this.onRestore(() => {
+    this.wrappings.onRestore(() => {
       if (pool._factory === watched) pool._factory = factory
     })
   }

@@ -1,3 +1,5 @@
 export { observe } from './observe.ts'
+export type { HttpSource, ObservedOrigins } from './observe.ts'
 export type { ObserveOptions } from './options.ts'
+export type { OriginStats } from './watched-origins.ts'
 export type { ForeignPool } from '../core/foreign-pool.ts'

@@ -1,6 +1,7 @@
 import type { Refusal } from '../core/ledger.ts'
-import { WatchedPool, type Asking, type Opening } from './watched-pool.ts'
+import type { Asking, Opening } from './books.ts'
 import type { ObserveOptions } from './options.ts'
+import { WatchedPool } from './watched-pool.ts'
 
 type Callback = (error: unknown, connection?: object) => void
 
@@ -12,7 +13,11 @@ interface RingQueue {
 
 /** What is used of mysql2's callback pool; a pool with promises has one inside. */
 export interface MysqlPoolLike {
-  readonly config: { readonly connectionLimit: number; readonly idleTimeout?: number }
+  readonly config: {
+    readonly connectionLimit: number
+    readonly idleTimeout?: number
+    readonly resetOnRelease?: boolean
+  }
   readonly _allConnections: RingQueue
   readonly _freeConnections: RingQueue
   readonly _connectionQueue: RingQueue
@@ -22,6 +27,15 @@ export interface MysqlPoolLike {
   on(event: string, listener: (...args: never[]) => void): unknown
   removeListener(event: string, listener: (...args: never[]) => void): unknown
 }
+
+/** A connection that the pool resets, by the method of its class. */
+interface Resettable {
+  _pool?: unknown
+  reset(done: (error: unknown) => void): unknown
+}
+
+const resetsOnRelease = (pool: MysqlPoolLike, connection: object): connection is Resettable =>
+  pool.config.resetOnRelease === true && 'reset' in connection && Boolean((connection as Resettable)._pool)
 
 /** The callback pool, whichever face is handed in. */
 export function mysqlPoolOf(pool: object): MysqlPoolLike | undefined {
@@ -53,13 +67,15 @@ export class MysqlPoolView extends WatchedPool {
       else this.#opening.set(connection, this.opening())
     }
     this.foundWaiting()
+    for (const callback of this.queue()) this.#asked.add(callback as Callback)
     this.wrap(pool, 'getConnection', (original: MysqlPoolLike['getConnection']) => (callback) => {
       const result = this.#asked.has(callback) ? original(callback) : this.#ask(original, callback)
       this.#noteOpening()
       return result
     })
     this.wrap(pool, 'releaseConnection', (original: MysqlPoolLike['releaseConnection']) => (connection) => {
-      this.returned(connection)
+      if (resetsOnRelease(pool, connection)) this.#watchReset(connection)
+      else this.returned(connection)
       return original(connection)
     })
     this.wrap(pool, '_removeConnection', (original: (connection: object) => unknown) => (connection) => {
@@ -87,7 +103,26 @@ export class MysqlPoolView extends WatchedPool {
       callback(error, connection)
     }
     this.#asked.add(asked)
-    return original(asked)
+    const { _connectionQueue: queue } = this.#pool
+    const before = queue.length
+    const result = original(asked)
+    // Where somebody traces the pool, another callback stands in the queue for this one.
+    const queued = queue.length > before ? queue.get(queue.length - 1) : undefined
+    if (queued !== undefined) this.#asked.add(queued as Callback)
+    return result
+  }
+
+  /** Until it is reset, nobody else has it; where that fails, it leaves the pool, and nothing tells of it. */
+  #watchReset(connection: Resettable): void {
+    const reset = connection.reset.bind(connection)
+    connection.reset = (done) => {
+      Reflect.deleteProperty(connection, 'reset')
+      return reset((error) => {
+        if (error) this.gone(connection, 'reset')
+        else this.returned(connection)
+        done(error)
+      })
+    }
   }
 
   #noteOpening(): void {

@@ -1,6 +1,7 @@
 import type { Refusal } from '../core/ledger.ts'
-import { WatchedPool, type Asking, type Opening } from './watched-pool.ts'
+import type { Asking, Opening } from './books.ts'
 import type { ObserveOptions } from './options.ts'
+import { WatchedPool } from './watched-pool.ts'
 
 type Callback = (error: unknown, client?: object, release?: unknown) => void
 
@@ -83,7 +84,7 @@ export class PgPoolView extends WatchedPool {
 
   #settled(asking: Asking, error: unknown, client: object | undefined): void {
     if (client === undefined) {
-      this.settle(error)
+      this.lookAgain(error)
       this.refused(asking, error)
     } else {
       this.served(asking, client)
@@ -91,7 +92,7 @@ export class PgPoolView extends WatchedPool {
   }
 
   /** A connect that failed leaves the list, and nothing tells of it. */
-  protected override settle(error?: unknown): void {
+  protected override lookAgain(error?: unknown): void {
     if (this.#opening.size === 0) return
     const clients = new Set(this.#pool._clients)
     for (const [client, opening] of this.#opening) {

@@ -1,6 +1,7 @@
 import type { Refusal } from '../core/ledger.ts'
-import { WatchedPool, type Asking, type Opening } from './watched-pool.ts'
+import type { Asking, Opening } from './books.ts'
 import type { ObserveOptions } from './options.ts'
+import { WatchedPool } from './watched-pool.ts'
 
 /** What is used of a pool of tarn, which knex has inside. */
 export interface TarnPoolLike {
@@ -21,9 +22,9 @@ export interface TarnPoolLike {
 export interface KnexLike {
   readonly client: {
     readonly pool?: TarnPoolLike
-    validateConnection?(connection: object): unknown
-    destroyRawConnection?(connection: object): unknown
+    readonly dialect?: string
   }
+  raw(sql: string): PromiseLike<unknown>
   destroy(): Promise<unknown>
 }
 
@@ -102,6 +103,11 @@ export class TarnPoolView extends WatchedPool {
   }
 
   protected override async probe(): Promise<void> {
+    if (this.#knex !== undefined) {
+      await this.#knex.raw(this.#knex.client.dialect === 'oracle' ? 'select 1 from dual' : 'select 1')
+      return
+    }
+    // What a resource of tarn alone is asked, only its owner knows.
     const resource = await this.#pool.acquire().promise
     this.#pool.release(resource)
   }

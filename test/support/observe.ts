@@ -39,6 +39,8 @@ export function pgSubject(config: PgConfig, { max, waitMillis, isBroken }: Subje
     ...(waitMillis === undefined ? {} : { connectionTimeoutMillis: waitMillis }),
   })
   pool.on('error', () => undefined)
+  // Of a client that is borrowed, its borrower would have to hear.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return {
     pool,
     borrow: async () => {
@@ -105,6 +107,7 @@ export function knexSubject(config: PgConfig, { max, waitMillis = 10_000, isBrok
     connection: { ...config, ...(isBroken ? { port: 1 } : {}) } as knex.Knex.PgConnectionConfig,
     pool: { min: 0, max },
     acquireConnectionTimeout: waitMillis,
+    log: { debug: () => undefined, warn: () => undefined, error: () => undefined },
   })
   const client = db.client as {
     readonly pool: { numUsed(): number; numFree(): number }
@@ -126,10 +129,13 @@ export function knexSubject(config: PgConfig, { max, waitMillis = 10_000, isBrok
   }
 }
 
+/** Clients whose server is gone; pools that know no driver ask their factory. */
+const dead = new WeakSet<pg.Client>()
+
 const pgFactory = (config: PgConfig, isBroken: boolean | undefined) => ({
   create: async () => {
     const client = new pg.Client({ ...config, ...(isBroken ? { port: 1 } : {}) })
-    client.on('error', () => undefined)
+    client.on('error', () => void dead.add(client))
     await client.connect()
     return client
   },
@@ -152,6 +158,7 @@ async function workOn(
 export function tarnSubject(config: PgConfig, { max, waitMillis = 10_000, isBroken }: SubjectOptions): Subject {
   const pool = new TarnPool<pg.Client>({
     ...pgFactory(config, isBroken),
+    validate: (client) => !dead.has(client),
     min: 0,
     max,
     acquireTimeoutMillis: waitMillis,
@@ -174,15 +181,19 @@ export function tarnSubject(config: PgConfig, { max, waitMillis = 10_000, isBrok
 export function genericSubject(config: PgConfig, { max, waitMillis = 10_000, isBroken }: SubjectOptions): Subject {
   const pool = createGenericPool<pg.Client>(
     {
-      ...pgFactory(config, false),
+      ...pgFactory(config, isBroken),
+      validate: (client) => Promise.resolve(!dead.has(client)),
       create: async () => {
-        if (!isBroken) return await pgFactory(config, false).create()
-        // It would try again at once, for ever.
-        await new Promise((resolve) => setTimeout(resolve, 50).unref())
-        throw new Error('refused')
+        try {
+          return await pgFactory(config, isBroken).create()
+        } catch (error) {
+          // It would try again at once, for ever.
+          await new Promise((resolve) => setTimeout(resolve, 50).unref())
+          throw error
+        }
       },
     },
-    { min: 0, max, acquireTimeoutMillis: isBroken ? 300 : waitMillis },
+    { min: 0, max, testOnBorrow: true, acquireTimeoutMillis: isBroken ? 300 : waitMillis },
   )
   const borrow = async (): Promise<pg.Client> => await pool.acquire()
   return {

@@ -21,6 +21,8 @@ export interface CompileOptions {
   readonly pgTypes?: '@types/pg' | 'types-pg-low'
   /** Where `mysql2` is taken from. @defaultValue 'mysql2' */
   readonly mysqlTypes?: 'mysql2' | 'mysql2-low'
+  /** `low`: the lowest `mongodb` and `mongoose` that are supported, in place of the latest. */
+  readonly mongoTypes?: 'low'
   readonly compilerOptions?: ts.CompilerOptions
 }
 
@@ -32,7 +34,7 @@ export interface CompileOptions {
  */
 export function complaintsOf(
   programs: Readonly<Record<string, string | undefined>>,
-  { pgTypes = '@types/pg', mysqlTypes = 'mysql2', compilerOptions = {} }: CompileOptions = {},
+  { pgTypes = '@types/pg', mysqlTypes = 'mysql2', mongoTypes, compilerOptions = {} }: CompileOptions = {},
 ): string[] {
   const options: ts.CompilerOptions = {
     ...USERS_OPTIONS,
@@ -43,6 +45,12 @@ export function complaintsOf(
         ? {
             mysql2: [`${root}node_modules/mysql2-low/index.d.ts`],
             'mysql2/promise': [`${root}node_modules/mysql2-low/promise.d.ts`],
+          }
+        : {}),
+      ...(mongoTypes === 'low'
+        ? {
+            mongodb: [`${root}node_modules/mongodb-low/mongodb.d.ts`],
+            mongoose: [`${root}node_modules/mongoose-low/types/index.d.ts`],
           }
         : {}),
     },
