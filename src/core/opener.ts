@@ -298,8 +298,9 @@ export class Opener<T> {
   #setAlarm(now: number, unmet: number): void {
     let at = Infinity
     const waiting = this.#queue.size > 0
-    if (this.recovery.probing && (waiting || unmet > 0 || this.#forSizes() > 0))
-      at = Math.min(at, this.recovery.nextAttemptAt)
+    // A probe under way ends by itself, and room is made by something that happens: neither is waited for by looking.
+    if (unmet > 0 && this.recovery.probing && this.#inventory.creating === 0 && this.#room(now) > 0)
+      at = this.recovery.nextAttemptAt
     if (waiting) {
       at = Math.min(at, this.#nextImpatience(now))
       if (this.#horizonMillis() > 0) at = Math.min(at, now + HORIZON_ROUND_MILLIS)

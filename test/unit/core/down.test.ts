@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Pool } from 'millpond'
 import { FakeError, ManualClock } from 'millpond/testing'
 import { listen, setUp, type Harness } from '../../support/harness.ts'
@@ -74,6 +74,25 @@ describe('a server that is down', () => {
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_000)
     expect(Math.max(...gaps)).toBeLessThanOrEqual(5_001)
     expect(attempts.length).toBeGreaterThan(20)
+  })
+
+  it('that swallows a probe is left alone until it is answered, and the pool sleeps meanwhile', async () => {
+    const harness = setUp({ max: 3, acquireTimeoutMillis: 60_000, createTimeoutMillis: 10_000 })
+    const { pool, ask, clock, factory } = harness
+    failing(harness, { now: 'disconnect' })
+    const waiting = ask()
+    await clock.advance(500)
+    factory.onCreate = () => undefined
+    factory.holdCreates()
+    await clock.advance(1_000)
+    expect(pool.stats()).toMatchObject({ creating: 1, waiting: 1 })
+    const setTimer = vi.spyOn(clock, 'setTimer')
+    await clock.advance(5_000)
+    expect(setTimer.mock.calls.length).toBeLessThanOrEqual(5)
+    factory.creates.shift()?.open()
+    await clock.settle()
+    expect(waiting.lease).toBeDefined()
+    waiting.lease?.release()
   })
 
   it('is told at once with `failFastWhenDown`, with the real error', async () => {
