@@ -73,11 +73,13 @@ export class WaitQueue<T> {
 
   /** Those whose time has not begun, in order of arrival within a priority. */
   newcomers(): Waiter<T>[] {
-    return this.#classes.flatMap(({ last }) => {
-      const newcomers: Waiter<T>[] = []
-      for (let each = last; each?.runs === false; each = each.before) newcomers.push(each)
-      return newcomers.reverse()
-    })
+    const newcomers: Waiter<T>[] = []
+    for (const { last } of this.#classes) {
+      let first: Waiter<T> | undefined
+      for (let each = last; each?.runs === false; each = each.before) first = each
+      for (; first !== undefined; first = first.behind) newcomers.push(first)
+    }
+    return newcomers
   }
 
   /** The first of those who wait: by priority, then in order of arrival. */

@@ -88,12 +88,13 @@ export class WaitingRoom<T> implements WaiterHost<T> {
    * who come together, and none at all for those who are served at once.
    */
   #beginAfterTurn(): void {
-    const { clock, detached } = this.#context
     this.#beginsAfterTurn = true
-    detached(() => clock.afterTurn(() => this.#begin()))
+    // A store of the caller's async context is kept no longer than the turn lasts, and nobody's code runs in it.
+    this.#context.clock.afterTurn(this.#begin)
   }
 
-  #begin(): void {
+  /** One function for all turns: while a server answers, somebody comes to wait in nearly every one. */
+  readonly #begin = (): void => {
     const { clock, deadlines, options } = this.#context
     this.#beginsAfterTurn = false
     const now = clock.now()
