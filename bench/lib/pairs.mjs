@@ -69,7 +69,7 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
 }
 
 /** Blocks of each side before anything is measured: what is still being compiled is not what a service runs. */
-const WARM_UP_BLOCKS = 12
+const WARM_UP_BLOCKS = 10
 
 /** So often both begin anew, as what the compiler makes of the same program is not the same in every process. */
 const PROCESSES = 2
@@ -167,7 +167,7 @@ function report(names, { pairs }, head) {
   const loads = measured.map((name) => pairs[name].loadAverage[0])
   const count = Object.values(first)[0].length
   return [
-    `${date.slice(0, 10)}, Node ${node}, ${cores} cores shared with the server, load ${Math.min(...loads)} to ${Math.max(...loads)}; medians of ${count} rounds in ${PROCESSES} pairs of processes.`,
+    `${date.slice(0, 10)}, Node ${node}, ${cores} cores shared with the server, load ${Math.min(...loads)} to ${Math.max(...loads)}; medians of ${count} rounds.`,
     table([head, 'callers', 'client CPU, µs', 'ratio (95 %)', 'a second', 'p50, ms', 'p99, ms'], rows),
   ].join('\n\n')
 }
