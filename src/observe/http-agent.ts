@@ -63,7 +63,7 @@ export class HttpAgentView extends WatchedOrigins {
   readonly #agent: HttpAgentLike
   readonly #kept = new Map<Socket, Kept>()
   /** Requests that have no socket yet. */
-  readonly #waiting = new Map<Requesting, Wrappings>()
+  readonly #waiting = new Map<Requesting, { readonly own: OnSocket; readonly watched: OnSocket }>()
 
   constructor(agent: HttpAgentLike, options: ObserveOptions, forget: () => void) {
     super(options, forget)
@@ -132,17 +132,25 @@ export class HttpAgentView extends WatchedOrigins {
       request.onSocket(null, error as Error)
       return false
     }
-    const wrappings = new Wrappings()
-    this.#waiting.set(request, wrappings)
-    wrappings.wrap(request, 'onSocket', (original: OnSocket) => (socket, error) => {
-      wrappings.restore()
-      this.#waiting.delete(request)
+    const own = request.onSocket
+    const watched: OnSocket = (socket, error) => {
+      this.#leaveAlone(request)
       if (!socket || error) books.refused(asking, error)
       else if (request.destroyed) books.refused(asking, undefined, 'aborted')
       else this.#give(socket, request, origin, books, asking)
-      original(socket, error)
-    })
+      own.call(request, socket, error)
+    }
+    this.#waiting.set(request, { own, watched })
+    request.onSocket = watched
     return true
+  }
+
+  /** Put back, not deleted: an object that loses a property is slow from then on. */
+  #leaveAlone(request: Requesting): void {
+    const waiting = this.#waiting.get(request)
+    this.#waiting.delete(request)
+    // Somebody may have wrapped it after us.
+    if (waiting !== undefined && request.onSocket === waiting.watched) request.onSocket = waiting.own
   }
 
   /** Node gives out sockets before they are connected. */
@@ -309,9 +317,8 @@ export class HttpAgentView extends WatchedOrigins {
   protected override stop(): void {
     super.stop()
     for (const { wrappings } of this.#kept.values()) wrappings.restore()
-    for (const wrappings of this.#waiting.values()) wrappings.restore()
+    for (const request of [...this.#waiting.keys()]) this.#leaveAlone(request)
     this.#kept.clear()
-    this.#waiting.clear()
   }
 }
 
