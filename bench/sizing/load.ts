@@ -4,7 +4,7 @@ import { sleep } from '@millpond/rig'
 
 export type LoadedPool = pg.Pool & PgPoolExtras<pg.PoolClient>
 
-/** What a caller does with its lease. Everything that PostgreSQL computes here is in its memory: the limit are its cores. */
+/** What a caller does with its lease. Nothing is read from a disk. */
 export interface Mix {
   readonly title: string
   work(client: pg.PoolClient, random: () => number): Promise<unknown>
@@ -20,6 +20,11 @@ const rowsOf = (random: () => number): number => {
 }
 
 export const MIXES: Readonly<Record<string, Mix>> = {
+  locking: {
+    title: 'Statements of 10 ms that need one of four things each, which PostgreSQL gives to one at a time',
+    work: (client, random) =>
+      client.query('SELECT pg_advisory_xact_lock($1::int), pg_sleep(0.01)', [Math.floor(4 * random())]),
+  },
   computing: {
     title: 'Statements that compute, small ones and large ones',
     work: (client, random) => compute(client, rowsOf(random)),

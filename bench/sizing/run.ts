@@ -1,5 +1,5 @@
 /**
- * `npm run bench:sizing -- --mix computing|waiting`: what PostgreSQL gets done with pools of several sizes, the size that
+ * `npm run bench:sizing -- --mix locking|computing|waiting`: what PostgreSQL gets done with pools of several sizes, the size that
  * `advise` gives, where `autosize` comes to rest, and whether it keeps still beside another process. Four minutes each;
  * `--report-only` makes the tables anew.
  */
