@@ -102,7 +102,8 @@ describe('borrowers who misbehave', { timeout: 120_000 }, () => {
     figures('C15 given up', { ...outcomes, created, aborted, acquired, 'abort listeners left': listeners })
     expect(created).toBeLessThanOrEqual(5)
     expect(rig.proxy.accepted - acceptedBefore).toBe(created)
-    expect(outcomes['served']).toBe(acquired)
+    // On a machine with more to do, everybody may have given up before the connects have ended.
+    expect(outcomes['served'] ?? 0).toBe(acquired)
     expect(outcomes['gave up']).toBe(aborted)
     expect(listeners).toBe(0)
     expectIdentities(pool.stats())
