@@ -173,17 +173,32 @@ describe('a loss', () => {
 })
 
 describe('an acquire', () => {
-  it('with a label notices that the process was frozen, like any other', async () => {
-    const factory = new FakeFactory({ validates: true })
-    const clock = new BusyClock()
-    const pool = new Pool(factory, { max: 1, validateAfterIdleMillis: Infinity, clock })
-    ;(await pool.acquire()).release()
-    // No CPU time was used meanwhile, and no timer has fired yet.
-    clock.busyMillis = 60_000
-    const lease = await pool.acquire({ label: 'the first after it' })
-    expect(factory.validateCalls).toBe(1)
-    lease.release()
-    await pool.close()
+  it.each([undefined, { label: 'the first after it' }])(
+    'notices that the process was frozen, before any timer could fire (options: %o)',
+    async (options) => {
+      const factory = new FakeFactory({ validates: true })
+      const clock = new BusyClock()
+      const pool = new Pool(factory, { max: 1, validateAfterIdleMillis: Infinity, clock })
+      ;(await pool.acquire()).release()
+      // No CPU time was used meanwhile, and no timer has fired yet.
+      clock.busyMillis = 60_000
+      const lease = await pool.acquire(options)
+      expect(factory.validateCalls).toBe(1)
+      lease.release()
+      await pool.close()
+    },
+  )
+
+  it('is told of once, when it begins, whether or not it is served at once', async () => {
+    const harness = setUp({ max: 1 })
+    listen(harness, 'acquireStarted')
+    const [lease] = await harness.take(1)
+    const waiting = harness.ask({ label: 'second' })
+    lease?.release()
+    await harness.clock.settle()
+    waiting.lease?.release()
+    for (const each of await harness.take(1)) each.release()
+    expect(harness.events).toHaveLength(3)
   })
 
   it('that takes only what is there is not counted where its label cannot be made', async () => {

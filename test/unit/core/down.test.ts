@@ -307,4 +307,31 @@ describe('a resource that is opened and fails before anybody has it', () => {
     expect(factory.createCalls).toBeLessThanOrEqual(12)
     expect(pool.stats().destroyed.lost).toBe(factory.createCalls)
   })
+
+  it('counts from the beginning again once somebody has had one', async () => {
+    const { pool, clock, factory } = setUp({ max: 1, min: 1, maxLifetimeMillis: Infinity })
+    let dies = true
+    const openedAt: number[] = []
+    factory.onCreate = () => {
+      openedAt.push(clock.now())
+      if (dies) clock.setTimer(() => factory.resources.at(-1)?.die(new FakeError('disconnect')), 5)
+    }
+    const failed = pool.acquire().then((lease) => lease.destroy())
+    await clock.advance(0)
+    await failed
+    openedAt.length = 0
+    await clock.advance(10_000)
+    const gaps = (): number[] => openedAt.slice(1).map((at, index) => at - (openedAt[index] ?? 0))
+    expect(Math.max(...gaps())).toBeGreaterThan(1_000)
+    dies = false
+    await clock.advance(6_000)
+    // It is idle, and goes the shortest way.
+    ;(await pool.acquire()).destroy()
+    dies = true
+    openedAt.length = 0
+    await clock.advance(700)
+    expect(openedAt.length).toBeGreaterThanOrEqual(3)
+    dies = false
+    await clock.advance(6_000)
+  })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { FakeError } from 'millpond/testing'
 import { listen, setUp } from '../../support/harness.ts'
 
 describe('resize', () => {
@@ -63,6 +64,46 @@ describe('suspend', () => {
     long.lease?.release()
     expect(long.lease).toBeDefined()
   })
+
+  it('also keeps what is idle from those who take only that', async () => {
+    const { pool, take, ask, clock } = setUp()
+    for (const lease of await take(1)) lease.release()
+    pool.suspend()
+    const labelled = ask({ label: 'waits' })
+    await clock.settle()
+    expect([pool.tryAcquire(), labelled.settled]).toEqual([undefined, false])
+    pool.resume()
+    await clock.settle()
+    labelled.lease?.release()
+    pool.tryAcquire()?.release()
+    expect(pool.stats()).toMatchObject({ acquired: 3, idle: 1 })
+  })
+
+  it('leaves a pool that is down as it was, and one that closes alone', async () => {
+    const harness = setUp({ acquireTimeoutMillis: 60_000 })
+    const { pool, ask, clock, factory } = harness
+    listen(harness, 'suspended', 'paused')
+    factory.onCreate = () => {
+      throw new FakeError('disconnect')
+    }
+    const waiting = ask()
+    await clock.advance(300)
+    expect(pool.state).toBe('paused')
+    pool.suspend()
+    pool.suspend()
+    expect(pool.state).toBe('suspended')
+    pool.resume()
+    pool.resume()
+    expect([pool.state, harness.events]).toEqual(['paused', ['paused', 'suspended', 'suspended']])
+    const closing = pool.close({ timeoutMillis: 100 })
+    pool.suspend()
+    expect(pool.state).toBe('closing')
+    await clock.advance(3_000)
+    await closing
+    pool.suspend()
+    pool.resume()
+    expect([pool.state, waiting.code()]).toEqual(['closed', 'ERR_POOL_CLOSED'])
+  })
 })
 
 describe('a resource that carries several leases', () => {
@@ -96,6 +137,20 @@ describe('a resource that carries several leases', () => {
       lease.release()
     }
     expect(used).toEqual(expected)
+  })
+
+  it('takes nobody new once one of those who hold it has found it broken', async () => {
+    const { pool, clock, factory } = setUp({ max: 1, maxLeasesPerResource: 3 })
+    const [first, second] = await Promise.all([pool.acquire(), pool.acquire()])
+    first.release(new FakeError('disconnect'))
+    const third = await pool.acquire()
+    expect([second.resource.id, third.resource.id]).toEqual([1, 2])
+    expect(factory.resources[0]?.destroyed).toBeUndefined()
+    second.release()
+    await clock.settle()
+    expect(factory.resources[0]?.destroyed).toBe('lost')
+    third.release()
+    expect(pool.stats()).toMatchObject({ idle: 1, total: 1 })
   })
 
   it('takes nobody new once it was used often enough, however its leases overlap', async () => {
