@@ -147,6 +147,16 @@ describe('a lease', () => {
     expect(heard).toEqual([])
   })
 
+  it('that `use` runs in for too long is a leak like any other', async () => {
+    const { pool, clock } = setUp({ leakThresholdMillis: 400 })
+    const leaks: (string | undefined)[] = []
+    pool.on('leak', ({ label }) => leaks.push(label))
+    const used = pool.use(() => after(clock, 1_000), { label: 'report' })
+    await clock.advance(2_000)
+    await used
+    expect(leaks).toEqual(['report'])
+  })
+
   it('that `use` ran in may be over before its callback fails', async () => {
     const { pool } = setUp()
     const failed = pool.use((_, lease) => {
