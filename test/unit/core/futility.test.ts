@@ -1,8 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import type { Lease } from 'millpond'
+import type { Lease, Pool } from 'millpond'
 import type { FakeResource } from 'millpond/testing'
 import { Futility } from '../../../src/core/futility.ts'
 import { setUp } from '../../support/harness.ts'
+
+/** As many as decide: each has gone by the time that it gives its lease back. */
+async function comeAndGo(pool: Pool<FakeResource>): Promise<void> {
+  await Promise.all(
+    Array.from({ length: 32 }, async () => {
+      const abort = new AbortController()
+      const lease = await pool.acquire({ signal: abort.signal })
+      abort.abort()
+      lease.release()
+    }),
+  )
+}
 
 /** Serves who waits, in turn; each holds its lease for a moment, in which it gives up or does not. */
 describe('first come, first served', () => {
@@ -23,12 +35,7 @@ describe('first come, first served', () => {
   it('never gives way to somebody whose time is over: that one is told so', async () => {
     const { pool, clock, take, ask } = setUp({ max: 1 })
     const [held] = await take(1)
-    const gone = Array.from({ length: 32 }, async () => {
-      const abort = new AbortController()
-      const lease = await pool.acquire({ signal: abort.signal })
-      abort.abort()
-      lease.release()
-    })
+    const gone = comeAndGo(pool)
     const patient = ask({ timeoutMillis: 60_000 })
     // So many expire in several turns of the event loop. Between two of them the newest, who was served, gives back.
     const newest = { lease: undefined as Lease<FakeResource> | undefined }
@@ -41,7 +48,7 @@ describe('first come, first served', () => {
       ),
     )
     held?.release()
-    await Promise.all(gone)
+    await gone
     await clock.advance(10)
     await Promise.all(late)
     expect(pool.stats()).toMatchObject({ timedOut: 1_199, used: 1, waiting: 0 })
@@ -95,15 +102,10 @@ describe('the last 32 outcomes', () => {
   it('are not counted again by whoever only looks who would be next', async () => {
     const { pool, clock, take, ask } = setUp({ max: 1 })
     const [held] = await take(1)
-    const gone = Array.from({ length: 32 }, async () => {
-      const abort = new AbortController()
-      const lease = await pool.acquire({ signal: abort.signal })
-      abort.abort()
-      lease.release()
-    })
+    const gone = comeAndGo(pool)
     const waiting = Array.from({ length: 20 }, () => ask())
     held?.release()
-    await Promise.all(gone)
+    await gone
     for (let served = 2; served <= 16; served++) {
       // Nothing is free: what changes meanwhile serves nobody.
       for (let change = 0; change < 5; change++) pool.resize({ max: 1 })
