@@ -28,6 +28,19 @@ describe('a lease', () => {
     second.release()
   })
 
+  it('says by its label what was done with it after its end', async () => {
+    const { pool } = setUp({ name: 'orders' })
+    const lease = await pool.acquire({ label: 'report' })
+    expect(lease.signal.aborted).toBe(false)
+    lease.release()
+    for (const [misuse, done] of [
+      [() => lease.resource, 'used after its end'],
+      [() => lease.release(), 'released'],
+      [() => lease.destroy(), 'destroyed'],
+    ] as const)
+      expect(misuse).toThrow(`pool "orders": a lease "report" was ${done}: it was released before`)
+  })
+
   it('is quiet when a block ends after an explicit release', async () => {
     const { pool } = setUp()
     {
