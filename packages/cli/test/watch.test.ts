@@ -16,6 +16,8 @@ const shop = new Pool(new FakeFactory(), { name: 'shop', max: 4 })
 const cache = new Pool(new FakeFactory(), { name: 'cache "1"', max: Infinity })
 const server: Server = createServer((request, response) => {
   if (request.url === '/metrics') response.end(renderPrometheus([shop, cache]))
+  else if (request.url === '/') response.setHeader('content-type', 'application/json').end('{"hello":"world"}')
+  else if (request.url === '/page/') response.setHeader('content-type', 'text/html').end('<h1>Hello</h1>')
   else response.writeHead(404).end()
 })
 let address = ''
@@ -82,6 +84,7 @@ describe('millpond watch', () => {
 
   it('says when the address tells of no pool', async () => {
     expect(await millpond(['watch', `${address}/other`, '--once'])).toMatchObject({ code: 3, err: expect.stringContaining('answered 404') as string }) // prettier-ignore
+    expect((await millpond(['watch', `${address}/page/`, '--once'])).err).toContain('with a page that is no dashboard')
     expect((await millpond(['watch', address, '--once', '--prefix', 'x_'])).err).toContain(
       'no metric that begins with x_',
     )

@@ -76,9 +76,14 @@ export class DashboardStream {
       }
       throw new Error(`${url} has ended its stream`)
     } catch (error) {
-      this.#failure = error instanceof Error ? error : new Error(String(error))
-      this.#wake()
+      this.fail(error instanceof Error ? error : new Error(String(error)))
     }
+  }
+
+  /** Nothing more is expected of it. */
+  fail(error: Error): void {
+    this.#failure = error
+    this.#wake()
   }
 
   /** The latest that was not given yet. @throws once the stream has failed */

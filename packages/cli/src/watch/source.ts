@@ -37,13 +37,18 @@ export class Source {
     const response = await this.#fetch(this.#url, 'text/plain')
     const type = response.headers.get('content-type') ?? ''
     // A page, or the root of a server that has none: a dashboard, if it has a stream; metrics where they usually are.
-    if (response.ok && !type.includes('text/html')) return await this.#metrics(this.#url, response)
-    await response.body?.cancel()
+    if (response.ok && !type.includes('text/html')) {
+      const scrape = await this.#metrics(this.#url, response).catch((error: unknown) => {
+        if (pathname !== '/') throw error
+      })
+      if (scrape !== undefined) return scrape
+    } else await response.body?.cancel()
     const folder = response.url.endsWith('/') ? response.url : `${response.url}/`
     const events = await this.#fetch(new URL('events', folder).href, 'text/event-stream')
     if (events.headers.get('content-type')?.includes('text/event-stream') === true) {
       this.#stream = new DashboardStream(this.#url, events)
-      return await this.#told(this.#stream)
+      // A dashboard says hello at once; any other stream may say nothing for ever.
+      return await this.#told(this.#stream, TIMEOUT_MILLIS)
     }
     await events.body?.cancel()
     if (pathname !== '/' || [401, 403, 421].includes(response.status))
@@ -54,7 +59,10 @@ export class Source {
     return await this.#metrics(metrics, await this.#fetch(metrics, 'text/plain'))
   }
 
-  async #told(stream: DashboardStream): Promise<Scrape> {
+  async #told(stream: DashboardStream, timeoutMillis = Infinity): Promise<Scrape> {
+    const late = Number.isFinite(timeoutMillis)
+      ? setTimeout(() => stream.fail(new Error(`${this.#url} has a stream that is no dashboard’s`)), timeoutMillis)
+      : undefined
     try {
       const scrape = await stream.next()
       if (scrape.pools.length === 0) throw new Error(`${this.#url} tells of no pool`)
@@ -63,6 +71,8 @@ export class Source {
       stream.close()
       this.#stream = undefined
       throw error
+    } finally {
+      clearTimeout(late)
     }
   }
 
