@@ -1,5 +1,5 @@
 /** npm run bench:watching -- --rounds 15: makes bench/results/watching.json and its section of bench/README.md. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { startPostgres } from '@millpond/rig'
 import { figure, table, writeSection } from '../lib/report.mjs'
@@ -24,48 +24,73 @@ const NAMES = {
 type Subject = keyof typeof NAMES
 const SUBJECTS = Object.keys(NAMES) as Subject[]
 
-const index = process.argv.indexOf('--rounds')
-const rounds = index === -1 ? 15 : Number(process.argv[index + 1])
-const program = fileURLToPath(new URL('./child.mjs', import.meta.url))
-
-const raw: Record<string, Record<Subject, Figures>[]> = {}
-{
-  await using server = await startPostgres()
-  for (const scenario of ['engine', 'postgres'])
-    raw[scenario] = (await runChild(program, [scenario, String(rounds), server.connectionString], 600_000)) as Record<
-      Subject,
-      Figures
-    >[]
+function argument(name: string): string | undefined {
+  const index = process.argv.indexOf(name)
+  return index === -1 ? undefined : process.argv[index + 1]
 }
 
-function section(scenario: string, unit: string, scale: number): string {
-  const results = raw[scenario] ?? []
-  const rows = SUBJECTS.map((subject) => {
-    const own = results.map((round) => round[subject].cpuMicros)
-    const ratios = results.map((round) => round[subject].cpuMicros / round.nothing.cpuMicros)
+const rounds = Number(argument('--rounds') ?? 15)
+/** One scenario alone; of the others the last results are kept. */
+const only = argument('--only')
+const program = fileURLToPath(new URL('./child.mjs', import.meta.url))
+const RESULTS = fileURLToPath(new URL('../results/watching.json', import.meta.url))
+
+type Round = Partial<Record<Subject, Figures>>
+interface Results {
+  readonly rounds: number
+  readonly loadAverage: readonly number[]
+  readonly raw: readonly Round[]
+}
+
+/** What is run, how many times the rounds, and which ways of being watched; in a pair, nothing and all stand side by side. */
+const SCENARIOS = { engine: [1], postgres: [1], pair: [2, 'nothing,everything'] } as const
+type Scenario = keyof typeof SCENARIOS
+
+const results: Partial<Record<Scenario, Results>> =
+  only === undefined
+    ? {}
+    : (JSON.parse(readFileSync(RESULTS, 'utf8')) as { results: Partial<Record<Scenario, Results>> }).results
+{
+  await using server = await startPostgres()
+  for (const [scenario, [times, ways]] of Object.entries(SCENARIOS) as [Scenario, readonly [number, string?]][]) {
+    if (only !== undefined && scenario !== only) continue
+    const name = scenario === 'pair' ? 'postgres' : scenario
+    const args = [name, String(rounds * times), server.connectionString, ...(ways === undefined ? [] : [ways])]
+    const raw = (await runChild(program, args, 900_000)) as Round[]
+    results[scenario] = { rounds: rounds * times, loadAverage: circumstances().loadAverage, raw }
+  }
+}
+
+function section(scenario: Scenario, unit: string, scale: number): string {
+  const { raw = [], rounds: times, loadAverage } = results[scenario] ?? {}
+  const of = (round: Round, subject: Subject): number => round[subject]?.cpuMicros ?? NaN
+  const rows = SUBJECTS.filter((subject) => raw[0]?.[subject] !== undefined).map((subject) => {
+    const own = raw.map((round) => of(round, subject))
+    const ratios = raw.map((round) => of(round, subject) / of(round, 'nothing'))
     const [low = NaN, high = NaN] = medianInterval(ratios) as number[]
     const percent = (ratio: number): string => `${((ratio - 1) * 100).toFixed(1)} %`
     const dearer =
       subject === 'nothing' ? '' : `${percent(median(ratios) as number)} (${percent(low)} – ${percent(high)})`
     return [NAMES[subject], figure((median(own) as number) * scale) as string, dearer]
   })
-  return table(['', `CPU, ${unit}`, 'dearer (95 %)'], rows)
+  return `${table([`${times} rounds, load ${loadAverage?.[0]}`, `CPU, ${unit}`, 'dearer (95 %)'], rows)}`
 }
 
 const where = circumstances()
-writeFileSync(
-  fileURLToPath(new URL('../results/watching.json', import.meta.url)),
-  `${JSON.stringify({ ...where, rounds, raw }, null, 1)}\n`,
-)
+writeFileSync(RESULTS, `${JSON.stringify({ ...where, results }, null, 1)}\n`)
 writeSection(
   'watching',
-  `${where.date.slice(0, 10)}, Node ${where.node}, ${where.cores} cores (load ${where.loadAverage[0]}); medians of ${rounds} interleaved rounds in one
-process, ratios within a round with the 95 % bootstrap interval of their median. Before every block the pool begins to be
-watched in one way, behind it that ends. OpenTelemetry's tracing is registered throughout, and callers of the database run in
-spans: that is the application's cost. Prometheus and OpenTelemetry are asked once a block, which is several times as often as
-in life.
+  `${where.date.slice(0, 10)}, Node ${where.node}, ${where.cores} cores; medians of interleaved rounds in one process, ratios within a round with the 95 %
+bootstrap interval of their median. Before every block the pool begins to be watched in one way, behind it that ends.
+OpenTelemetry's tracing is registered throughout, and callers of the database run in spans: that is the application's cost.
+Prometheus and OpenTelemetry are asked once a block, which is several times as often as in life.
 
-A query on PostgreSQL, 20 callers over 10 connections, blocks of 20,000 queries, CPU of the client process:
+A query on PostgreSQL, 20 callers over 10 connections, blocks of 20,000 queries, CPU of the client process. Nothing and all,
+side by side:
+
+${section('pair', 'µs', 1)}
+
+Each way by itself:
 
 ${section('postgres', 'µs', 1)}
 
