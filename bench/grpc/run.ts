@@ -1,77 +1,55 @@
-/** npm run bench:grpc -- --rounds 5: makes bench/results/grpc.json and the tables of bench/grpc/README.md. */
-import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg } from 'node:os'
+/**
+ * `npm run bench:grpc -- [--rounds N] [--only <part of a pair's name>]`: a pool in place of one channel, and slow calls
+ * from a server that allows so many streams on a connection; see `lib/pairs.mjs`.
+ */
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { startGrpc } from '@millpond/rig'
-import { SCENARIOS, SUBJECTS } from './subjects.ts'
+import { RIG_PROTO, startGrpc } from '@millpond/rig'
+import { pairBench, withInterval } from '../lib/pairs.mjs'
+import { figure, table } from '../lib/report.mjs'
+import { runRounds } from '../lib/rounds.mjs'
+import { median } from '../lib/statistics.mjs'
+import { PAIRS, SUBJECTS } from './subjects.mjs'
 
-interface Figures {
-  readonly perSecond: number
-  readonly p50: number
-  readonly p99: number
-  readonly cpuMicros: number
-}
+const FIGURES = ['perSecond', 'p50', 'p99', 'cpuMicros'] as const
+type Figures = Readonly<Record<(typeof FIGURES)[number], number>>
+type Round = Readonly<Record<string, Figures>>
 
-const run = promisify(execFile)
-const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const index = process.argv.indexOf('--rounds')
-const rounds = index === -1 ? 5 : Number(process.argv[index + 1])
 const BASE = 'one channel'
+const SLOW = { callers: 500, sleepMillis: 200, streams: 100, calls: 2_000, rounds: 3 }
 
-const results: Record<string, Record<string, Figures[]>> = {}
-for (const [scenario, { streamLimit }] of Object.entries(SCENARIOS)) {
-  await using server = await startGrpc(streamLimit === undefined ? {} : { maxConcurrentStreams: streamLimit })
-  const names = Object.keys(SUBJECTS)
-  const figures: Record<string, Figures[]> = Object.fromEntries(names.map((name) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    // Another one begins every round, so that whatever else the machine does hits all alike.
-    for (const name of [...names.slice(round % names.length), ...names.slice(0, round % names.length)]) {
-      const args = ['--import', 'tsx', here('./child.ts'), name, scenario, server.target]
-      const { stdout } = await run(process.execPath, args, { timeout: 60_000 })
-      figures[name]?.push(JSON.parse(stdout) as Figures)
-      process.stderr.write('.')
-    }
-  }
-  results[scenario] = figures
-}
-process.stderr.write('\n')
-
-const middle = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN
-const median = (figures: readonly Figures[], key: keyof Figures): number => middle(figures.map((each) => each[key]))
-
-/** The 95 % bootstrap interval of the median of these ratios, from 2,000 resamplings. */
-function interval(ratios: readonly number[]): readonly [number, number] {
-  const medians = Array.from({ length: 2_000 }, () =>
-    middle(ratios.map(() => ratios[Math.floor(Math.random() * ratios.length)] as number)),
-  ).sort((a, b) => a - b)
-  return [medians[50] as number, medians[1_949] as number]
-}
-
-const tables = Object.entries(results).map(([scenario, figures]) => {
-  const base = figures[BASE] as Figures[]
-  const rows = Object.entries(figures).map(([name, own]) => {
-    const ratios = own.map(({ perSecond }, round) => perSecond / (base[round] as Figures).perSecond)
-    const [low, high] = interval(ratios)
-    const ratio = name === BASE ? '1' : `${middle(ratios).toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`
-    const figure = (key: keyof Figures, digits: number): string => median(own, key).toFixed(digits)
-    return `| ${name} | ${figure('perSecond', 0)} | ${ratio} | ${figure('p50', 1)} | ${figure('p99', 1)} | ${figure('cpuMicros', 0)} |`
+function slowCalls(rounds: readonly Round[]): string {
+  const of = (name: string, key: keyof Figures): number[] => rounds.map((round) => round[name]?.[key] ?? NaN)
+  const rows = Object.keys(rounds[0] ?? {}).map((name) => {
+    const base = of(BASE, 'perSecond')
+    const ratios = of(name, 'perSecond').map((each, round) => each / (base[round] ?? NaN))
+    const ratio = name === BASE ? '1' : withInterval(ratios)
+    const [perSecond = '', ...others] = FIGURES.map((key) => figure(median(of(name, key))) as string)
+    return [name, perSecond, ratio, ...others]
   })
-  return [
-    `### ${scenario}`,
-    '',
-    '| | calls/s | × one channel (95 %) | p50 ms | p99 ms | client CPU µs/call |',
-    '| --- | ---: | ---: | ---: | ---: | ---: |',
-    ...rows,
-  ].join('\n')
-})
-const when = `${new Date().toISOString().slice(0, 10)}, Node ${process.version}, ${cpus().length} cores, load ${loadavg()
-  .map((load) => load.toFixed(1))
-  .join(' / ')} at the end; medians of ${rounds} interleaved rounds.`
+  const { callers, sleepMillis, streams } = SLOW
+  const head = `calls of ${sleepMillis} ms by ${callers} callers, ${streams} streams a connection`
+  return table([head, 'calls/s', '× one channel (95 %)', 'p50, ms', 'p99, ms', 'client CPU, µs'], rows)
+}
 
-writeFileSync(here('../results/grpc.json'), `${JSON.stringify({ when, results }, undefined, 1)}\n`)
-const readme = here('./README.md')
-const [head] = readFileSync(readme, 'utf8').split('<!-- tables -->')
-writeFileSync(readme, `${head}<!-- tables -->\n\n${when}\n\n${tables.join('\n\n')}\n`)
-console.log(tables.join('\n\n'))
+await pairBench({
+  name: 'grpc',
+  head: 'one channel → Millpond',
+  module: new URL('subjects.mjs', import.meta.url).href,
+  pairs: PAIRS,
+  async measure(run) {
+    await using server = await startGrpc({})
+    const pairs = await run({ address: server.target, proto: RIG_PROTO })
+    const { callers, sleepMillis, streams, calls, rounds } = SLOW
+    await using limited = await startGrpc({ maxConcurrentStreams: streams })
+    const target = JSON.stringify({ address: limited.target, proto: RIG_PROTO, sleepMillis })
+    const besides = await runRounds({
+      subjects: process.argv.includes('--only') ? [] : Object.keys(SUBJECTS),
+      rounds,
+      program: fileURLToPath(new URL('child.mjs', import.meta.url)),
+      args: (subject: string) => [subject, target, String(callers), String(calls)],
+    })
+    return { pairs, besides }
+  },
+  more: slowCalls,
+})
+process.exit(0)

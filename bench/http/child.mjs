@@ -15,7 +15,7 @@ async function measure(concurrency) {
   const caller = async () => {
     while (!over) {
       const startedAt = performance.now()
-      const text = await subject.ask()
+      const text = await subject.work()
       if (text.length !== 150) throw new Error(`expected 150 characters, got ${text.length}`)
       if (measuring) times.push(performance.now() - startedAt)
     }

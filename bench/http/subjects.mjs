@@ -1,4 +1,4 @@
-/** Ways to ask an HTTP server, each with at most CONNECTIONS connections: `ask` asks once and reads the answer. */
+/** Ways to ask an HTTP server, each with at most CONNECTIONS connections: `work` asks once and reads the answer. */
 import { Agent, request as nodeRequest } from 'node:http'
 import AgentKeepAlive from 'agentkeepalive'
 import axios from 'axios'
@@ -11,13 +11,13 @@ const agentOptions = { keepAlive: true, maxSockets: CONNECTIONS, maxFreeSockets:
 
 function withAxios(origin, httpAgent) {
   const client = axios.create({ baseURL: origin, httpAgent })
-  return { ask: async () => (await client.get('/bytes?n=150')).data, close: () => httpAgent.destroy() }
+  return { work: async () => (await client.get('/bytes?n=150')).data, close: () => httpAgent.destroy() }
 }
 
 function withNode(origin, agent) {
   const { hostname, port } = new URL(origin)
   const options = { agent, hostname, port, path: '/bytes?n=150' }
-  const ask = () =>
+  const work = () =>
     new Promise((resolve, reject) => {
       nodeRequest(options, (response) => {
         response.setEncoding('utf8')
@@ -28,7 +28,7 @@ function withNode(origin, agent) {
         .on('error', reject)
         .end()
     })
-  return { ask, close: () => agent.destroy() }
+  return { work, close: () => agent.destroy() }
 }
 
 /** The least code that is safe: what a program writes that uses the pool's own options. */
@@ -41,42 +41,53 @@ export const SUBJECTS = {
   'http.request, http.Agent': (origin) => withNode(origin, new Agent(agentOptions)),
   'http.request, agentkeepalive': (origin) => withNode(origin, new AgentKeepAlive(agentOptions)),
   'http.request, millpond agents': (origin) => withNode(origin, httpAgents(agentOptions).httpAgent),
-  fetch: (origin) => ({ ask: async () => (await fetch(`${origin}/bytes?n=150`)).text(), close() {} }),
+  fetch: (origin) => ({ work: async () => (await fetch(`${origin}/bytes?n=150`)).text(), close() {} }),
   'undici.fetch, undici.Pool': (origin) => {
     const dispatcher = new undici.Pool(origin, { connections: CONNECTIONS })
     return {
-      ask: async () => (await undici.fetch(`${origin}/bytes?n=150`, { dispatcher })).text(),
+      work: async () => (await undici.fetch(`${origin}/bytes?n=150`, { dispatcher })).text(),
       close: () => dispatcher.close(),
     }
   },
   'millpond fetch': (origin) => {
     const pool = ours(origin)
-    return { ask: async () => (await pool.fetch('/bytes?n=150')).text(), close: () => pool.close() }
+    return { work: async () => (await pool.fetch('/bytes?n=150')).text(), close: () => pool.close() }
   },
   'undici.request': (origin) => {
     const dispatcher = new undici.Agent({ connections: CONNECTIONS })
     return {
-      ask: async () => (await undici.request(`${origin}/bytes?n=150`, { dispatcher })).body.text(),
+      work: async () => (await undici.request(`${origin}/bytes?n=150`, { dispatcher })).body.text(),
       close: () => dispatcher.close(),
     }
   },
   'undici.Pool': (origin) => {
     const pool = new undici.Pool(origin, { connections: CONNECTIONS })
     return {
-      ask: async () => (await pool.request({ path: '/bytes?n=150', method: 'GET' })).body.text(),
+      work: async () => (await pool.request({ path: '/bytes?n=150', method: 'GET' })).body.text(),
       close: () => pool.close(),
     }
   },
   'millpond request': (origin) => {
     const pool = ours(origin)
-    return { ask: async () => (await pool.request('/bytes?n=150')).body.text(), close: () => pool.close() }
+    return { work: async () => (await pool.request('/bytes?n=150')).body.text(), close: () => pool.close() }
   },
 }
 
+const pair = (theirs, ours, operations) => ({
+  ours: ({ origin }) => SUBJECTS[ours](origin),
+  theirs: ({ origin }) => SUBJECTS[theirs](origin),
+  callers: [10, 100],
+  operations,
+})
+
 /** Who is compared with whom: ours with what it is in place of. */
-export const PAIRS = [
-  ['millpond request', 'undici.Pool'],
-  ['millpond fetch', 'undici.fetch, undici.Pool'],
-  ['http.request, millpond agents', 'http.request, http.Agent'],
-  ['axios, millpond agents', 'axios, http.Agent'],
-]
+export const PAIRS = {
+  'undici.Pool → request': pair('undici.Pool', 'millpond request', 12_000),
+  'undici.fetch on undici.Pool → fetch': pair('undici.fetch, undici.Pool', 'millpond fetch', 3_000),
+  'http.request on http.Agent → on the agents': pair(
+    'http.request, http.Agent',
+    'http.request, millpond agents',
+    8_000,
+  ),
+  'axios on http.Agent → on the agents': pair('axios, http.Agent', 'axios, millpond agents', 1_500),
+}

@@ -173,7 +173,7 @@ function report(names, { pairs }, head) {
 }
 
 /** The median and its 95 % bootstrap interval. */
-function withInterval(/** @type {number[]} */ values) {
+export function withInterval(/** @type {number[]} */ values) {
   const [low = NaN, high = NaN] = medianInterval(values)
   return `${median(values).toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})`
 }
