@@ -73,7 +73,7 @@ function section(scenario: Scenario, unit: string, scale: number): string {
       subject === 'nothing' ? '' : `${percent(median(ratios) as number)} (${percent(low)} – ${percent(high)})`
     return [NAMES[subject], figure((median(own) as number) * scale) as string, dearer]
   })
-  return `${table([`${times} rounds, load ${loadAverage?.[0]}`, `CPU, ${unit}`, 'dearer (95 %)'], rows)}`
+  return table([`${times} rounds, load ${loadAverage?.[0]}`, `CPU, ${unit}`, 'dearer (95 %)'], rows)
 }
 
 const where = circumstances()
