@@ -24,7 +24,7 @@ function clientOf({ uri }, operation, options, observe) {
 }
 
 /** The driver by itself, and the driver observed: the same client options for both. */
-function pair(operation, { driver = {}, view = {}, listen = () => undefined, operations = 1_500 } = {}) {
+function pair(operation, { driver = {}, view = {}, listen = () => undefined, operations = 600 } = {}) {
   return {
     ours: (target) => clientOf(target, operation, driver, (client) => listen(observeMongo(client, view))),
     theirs: (target) => clientOf(target, operation, driver, () => undefined),
@@ -39,9 +39,9 @@ const hearSlow = (view) => view.on('slow', () => undefined)
 export const PAIRS = {
   findOne: pair(OPERATIONS.findOne),
   'findOne, slow commands told of': pair(OPERATIONS.findOne, { driver: { monitorCommands: true }, listen: hearSlow }),
-  'find, 100 documents in 4 batches': pair(OPERATIONS['find, 100 documents in 4 batches'], { operations: 300 }),
+  'find, 100 documents in 4 batches': pair(OPERATIONS['find, 100 documents in 4 batches'], { operations: 120 }),
   'the same, leaks reported with stacks': pair(OPERATIONS['find, 100 documents in 4 batches'], {
     view: { leakThresholdMillis: 60_000 },
-    operations: 300,
+    operations: 120,
   }),
 }
