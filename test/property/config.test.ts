@@ -77,9 +77,10 @@ describe('a connection URL', { retry: 0 }, () => {
           host: parts.host,
           port: String(parts.port ?? ''),
         })
-        // pg decodes with decodeURI, which leaves the codes of `/`, `?` and their like.
-        if (parts.database === undefined || encodeURI(parts.database) === encodeURIComponent(parts.database))
-          expect(database).toBe(parts.database ?? null)
+        // pg decodes with decodeURI, which leaves the codes of `/`, `?` and their like, and loses a path of dots.
+        const { database: ours } = parts
+        if (ours === undefined || (encodeURI(ours) === encodeURIComponent(ours) && !/^\.{1,2}$/.test(ours)))
+          expect(database).toBe(ours ?? null)
       }),
     )
   })
