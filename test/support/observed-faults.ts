@@ -29,7 +29,7 @@ interface Watched extends Kind {
 }
 
 const MOST = 3
-const WAIT_MILLIS = 1_500
+const WAIT_MILLIS = 5_000
 
 function watch(kind: Kind, options: SubjectOptions = { max: MOST, waitMillis: WAIT_MILLIS }): Watched {
   const subject = kind.make(options)
@@ -71,7 +71,7 @@ export function keepsCountThroughFaults(kinds: readonly Kind[], server: () => Fa
     await Promise.all(all.flatMap(({ subject }) => [subject.work(20), subject.work(20)]))
     const releases = await Promise.all(all.map(({ subject }) => subject.borrow()))
     await agree(all, server())
-    for (const { view } of all) expect((await view.health()).status).toBe('pass')
+    for (const { view } of all) expect((await view.health({ timeoutMillis: 10_000 })).status).toBe('pass')
 
     server().pause()
     // Those who ask now have what is idle: a check must open something.
@@ -93,7 +93,7 @@ export function keepsCountThroughFaults(kinds: readonly Kind[], server: () => Fa
       await waitFor(() => view.stats().total === 0, { what: 'what was open is gone' })
       expect(view.state).toBe('paused')
       expect(told).toEqual(['paused'])
-      expect((await view.health({ timeoutMillis: 2_000 })).status).toBe('fail')
+      expect((await view.health({ timeoutMillis: 10_000 })).status).toBe('fail')
     }
 
     await server().start()
@@ -106,7 +106,7 @@ export function keepsCountThroughFaults(kinds: readonly Kind[], server: () => Fa
     for (const { view, told } of all) {
       expect(view.state).toBe('open')
       expect(told).toEqual(['paused', 'resumed'])
-      expect((await view.health({ timeoutMillis: 5_000 })).status).toBe('pass')
+      expect((await view.health({ timeoutMillis: 10_000 })).status).toBe('pass')
     }
     await agree(all, server())
     await Promise.all(all.map(({ view }) => view.close({ timeoutMillis: 1_000 })))
@@ -122,7 +122,7 @@ export function keepsCountWhenFull(
 ): void {
   it.each(kinds)('$name: counted right on a server that takes no more', { timeout: 60_000 }, async (kind) => {
     const most = server().takes + 2
-    const watched = watch(kind, { max: most, waitMillis: 600 })
+    const watched = watch(kind, { max: most, waitMillis: WAIT_MILLIS })
     const { subject, view } = watched
     const asked = await Promise.all(
       Array.from({ length: most }, () =>
