@@ -79,7 +79,7 @@ describe('a planned change of the server', { timeout: 120_000 }, () => {
   })
 
   it('C22: a password that is rotated fails no acquire, and a wrong one clears nothing', async () => {
-    await administer(rig.server.config, "CREATE ROLE app LOGIN PASSWORD 'first'")
+    await administer(rig.server.config, 'DROP ROLE IF EXISTS app', "CREATE ROLE app LOGIN PASSWORD 'first'")
     let password = 'first'
     let asked = 0
     const pool = rig.pool({
@@ -101,6 +101,7 @@ describe('a planned change of the server', { timeout: 120_000 }, () => {
       pool.core.invalidate({ spreadMillis: 100 })
       await waitFor(() => pool.stats().created >= created + 3, { what: 'new ones are open', timeoutMillis: 30_000 })
       await sleep(pick(1_000, 50))
+      await waitFor(() => pool.stats().creating === 0, { what: 'no login is under way', timeoutMillis: 30_000 })
       password = `rotated ${rotation}`
       await administer(rig.server.config, `ALTER ROLE app PASSWORD '${password}'`)
     }

@@ -40,9 +40,9 @@ describe.each(DRIVERS)('the counts of the %s driver', (_, Client) => {
   })
 
   it('are right while operations wait, and for those who run out of time', async () => {
-    const { client, view } = clientOn(server, { maxPoolSize: 2, waitQueueTimeoutMS: 100 }, { Client })
+    const { client, view } = clientOn(server, { maxPoolSize: 2, waitQueueTimeoutMS: 500 }, { Client })
     await client.connect()
-    const running = [1, 2].map(() => sleepOn(client, 600))
+    const running = [1, 2].map(() => sleepOn(client, 2_000))
     await waitFor(() => view.stats().used === 2, { what: 'both are in use' })
     const waiting = [1, 2, 3].map(() => sleepOn(client, 1).catch((error: Error) => error.name))
     await waitFor(() => view.stats().waiting === 3, { what: 'three wait' })
