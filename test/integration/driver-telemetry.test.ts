@@ -23,6 +23,7 @@ import {
 import { grpcPool } from 'millpond/grpc'
 import { httpPool } from 'millpond/http'
 import { observeMongo } from 'millpond/mongodb'
+import { mysqlPool } from 'millpond/mysql'
 import { observe } from 'millpond/observe'
 import { redisPool } from 'millpond/redis'
 import type { EchoClass } from '../support/grpc.ts'
@@ -59,6 +60,28 @@ function expectOneEach(spans: ReturnType<typeof driverSpans>): void {
 }
 
 describe.skipIf(mariadb === undefined)('mysql2', () => {
+  it.each([
+    ['queries', (pool: Mysql.Pool, name: string) => pool.promise().query(`SELECT '${name}'`)],
+    ['prepared statements', (pool: Mysql.Pool, name: string) => pool.promise().execute('SELECT ?', [name])],
+    [
+      'callbacks',
+      (pool: Mysql.Pool, name: string) =>
+        new Promise((resolve, reject) =>
+          pool.query('SELECT ?', [name], (error, rows) => (error === null ? resolve(rows) : reject(error))),
+        ),
+    ],
+  ])('has a span for each of the %s on our pool, in whose trace they were asked for', async (_, query) => {
+    const pool = mysqlPool(mysql, { ...mariadb?.config, connectionLimit: 1 })
+    await ask((name) => query(pool, name))
+    // What the pool itself says to a new connection is nobody's.
+    const own = driverSpans().filter(({ below }) => below === undefined)
+    expect(own.map(({ attributes }) => attributes['db.query.text'])).toEqual([
+      expect.stringContaining('session_track_state_change'),
+    ])
+    expectOneEach(driverSpans().filter(({ below }) => below !== undefined))
+    await pool.close()
+  })
+
   it('is observed without a second count', async () => {
     const pool = mysql.createPool({ ...mariadb?.config, connectionLimit: 1 })
     const view = observe(pool)

@@ -95,7 +95,8 @@ export function pooledConnectionOf(parts: DriverParts): PooledConnectionClass {
 
     override query(sql: unknown, values?: unknown, callback?: unknown): DriverCommand {
       this.session.noteStatement(sql)
-      return super.query(sql, values, callback)
+      // A command that the driver has made comes alone: whoever traces the driver counts the arguments.
+      return values === undefined && callback === undefined ? super.query(sql) : super.query(sql, values, callback)
     }
 
     override execute(sql: unknown, values?: unknown, callback?: unknown): DriverCommand {
