@@ -38,17 +38,17 @@ await pairBench({
   pairs: PAIRS,
   async measure(run) {
     await using server = await startGrpc({})
-    const pairs = await run({ address: server.target, proto: RIG_PROTO })
+    await run({ address: server.target, proto: RIG_PROTO })
+    if (process.argv.includes('--only')) return undefined
     const { callers, sleepMillis, streams, calls, rounds } = SLOW
     await using limited = await startGrpc({ maxConcurrentStreams: streams })
     const target = JSON.stringify({ address: limited.target, proto: RIG_PROTO, sleepMillis })
-    const besides = await runRounds({
-      subjects: process.argv.includes('--only') ? [] : Object.keys(SUBJECTS),
+    return await runRounds({
+      subjects: Object.keys(SUBJECTS),
       rounds,
       program: fileURLToPath(new URL('child.mjs', import.meta.url)),
       args: (subject: string) => [subject, target, String(callers), String(calls)],
     })
-    return { pairs, besides }
   },
   more: slowCalls,
 })

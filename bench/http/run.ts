@@ -39,14 +39,14 @@ await pairBench({
   pairs: PAIRS,
   async measure(run) {
     await using server = await startHttp()
-    const pairs = await run({ origin: server.origin })
-    const besides = await runRounds({
-      subjects: process.argv.includes('--only') ? [] : Object.keys(SUBJECTS),
+    await run({ origin: server.origin })
+    if (process.argv.includes('--only')) return undefined
+    return await runRounds({
+      subjects: Object.keys(SUBJECTS),
       rounds: TABLE.rounds,
       program: fileURLToPath(new URL('child.mjs', import.meta.url)),
       args: (subject: string) => [subject, server.origin, TABLE.millis],
     })
-    return { pairs, besides }
   },
   more: tables,
 })
