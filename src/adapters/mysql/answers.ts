@@ -30,7 +30,7 @@ function inCallersEmit(command: DriverCommand): DriverCommand['emit'] {
  * the middle of it, when the connection can neither be given back nor asked again, and of a connection's end once more
  * after a timeout.
  */
-function toldOnce(call: Callback): Callback {
+export function toldOnce(call: Callback): Callback {
   let isAnswered = false
   return (error, ...results) => {
     if (isAnswered) return

@@ -1,6 +1,6 @@
 import type { Lease } from '../../core/lease.ts'
 import type { Operations } from '../../core/operations.ts'
-import { inAskersContext, inContextOfAsker, type Callback } from './answers.ts'
+import { inAskersContext, inContextOfAsker, toldOnce, type Callback } from './answers.ts'
 import type { DriverCommand } from './driver.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import { textOf, watch } from './watched.ts'
@@ -75,23 +75,12 @@ export class Statements {
     }, failed)
   }
 
-  /**
-   * What the driver calls back: it gives the connection back before whoever asked is told, and tells once. Of an error
-   * only after the driver is done with the command: it tells of errors in the middle of it, when the connection can
-   * neither be given back nor asked again, and of a connection's end once more after a timeout.
-   */
+  /** What the driver calls back: it gives the connection back before whoever asked is told. */
   #givingBack(lease: Lease<PooledConnection>, connection: PooledConnection, done: Callback): Callback {
-    let isAnswered = false
-    const answer: Callback = (error, rows, fields) => {
+    return toldOnce((error, rows, fields) => {
       if (!lease.released) this.#lending.giveBack(lease, connection, error ?? undefined)
       done(error, rows, fields)
-    }
-    return (error, rows, fields) => {
-      if (isAnswered) return
-      isAnswered = true
-      if (error) process.nextTick(answer, error, rows, fields)
-      else answer(error, rows, fields)
-    }
+    })
   }
 
   /** Gives the connection back when the command has said that it is over. */
