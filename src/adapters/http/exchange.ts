@@ -106,14 +106,8 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
   protected abstract readonly asHandler: AnyHandler
 
   start(): void {
-    let site: Site
-    try {
-      site = this.#host.site(this.#origin)
-    } catch (error) {
-      this.#end(error)
-      return
-    }
-    this.#site = site
+    const site = this.#findSite()
+    if (site === undefined) return
     const { operations } = site.core
     if (operations.watched) this.#watched ??= new WatchedRequest(operations, this.#options, this.#caller)
     site.budget?.requested()
@@ -411,15 +405,19 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
 
   /** The origin may have got another pool meanwhile. */
   #tryAnew(): void {
-    let site: Site
+    const site = this.#findSite()
+    if (site !== undefined) this.#try(site)
+  }
+
+  /** The pool of the origin; where there is none, the request ends here. */
+  #findSite(): Site | undefined {
     try {
-      site = this.#host.site(this.#origin)
+      this.#site = this.#host.site(this.#origin)
+      return this.#site
     } catch (error) {
       this.#end(error)
-      return
+      return undefined
     }
-    this.#site = site
-    this.#try(site)
   }
 
   #pause(end: () => void): void {
