@@ -26,6 +26,19 @@ import { describePostgres, startServer as startPostgres } from '../support/pg.ts
 
 const TAKES = 12
 
+type FullServer = FaultyServer & { readonly takes: number }
+
+function faultsOf(server: Omit<FaultyServer, 'count'>, count: () => Promise<number>): FullServer {
+  return {
+    takes: TAKES,
+    kill: () => server.kill(),
+    start: () => server.start(),
+    pause: () => server.pause(),
+    resume: () => server.resume(),
+    count,
+  }
+}
+
 describePostgres('pools on PostgreSQL', () => {
   let rig: Awaited<ReturnType<typeof startPostgres>>
   beforeAll(async () => {
@@ -37,14 +50,7 @@ describePostgres('pools on PostgreSQL', () => {
   afterAll(async () => {
     await rig.stop()
   })
-  const faulty = (): FaultyServer & { takes: number } => ({
-    takes: TAKES,
-    kill: () => rig.server.kill(),
-    start: () => rig.server.start(),
-    pause: () => rig.server.pause(),
-    resume: () => rig.server.resume(),
-    count: () => rig.view.count(),
-  })
+  const faulty = (): FullServer => faultsOf(rig.server, () => rig.view.count())
   const kinds: Kind[] = [
     { name: 'pg.Pool', make: (options) => pgSubject(rig.server.config, options) },
     { name: 'tarn', make: (options) => tarnSubject(rig.server.config, options) },
@@ -63,14 +69,7 @@ describeMysql('pools on MariaDB', () => {
   afterAll(async () => {
     await rig.stop()
   })
-  const faulty = (): FaultyServer & { takes: number } => ({
-    takes: TAKES,
-    kill: () => rig.server.kill(),
-    start: () => rig.server.start(),
-    pause: () => rig.server.pause(),
-    resume: () => rig.server.resume(),
-    count: () => rig.view.count(),
-  })
+  const faulty = (): FullServer => faultsOf(rig.server, () => rig.view.count())
   const kinds: Kind[] = [
     { name: 'mysql2/promise', make: (options) => mysqlSubject(rig.server.config, options) },
     { name: 'mysql2', make: (options) => mysqlCallbackSubject(rig.server.config, options) },
@@ -90,14 +89,7 @@ describe('what keeps HTTP connections', () => {
     await proxy.close()
     await server.stop()
   })
-  const faulty = (): FaultyServer & { takes: number } => ({
-    takes: TAKES,
-    kill: () => server.kill(),
-    start: () => server.start(),
-    pause: () => server.pause(),
-    resume: () => server.resume(),
-    count: async () => (await server.view()).open,
-  })
+  const faulty = (): FullServer => faultsOf(server, async () => (await server.view()).open)
   // No request is sent to ask for their health.
   const kinds = (to: () => HttpServer): Kind[] => [
     { name: "undici's Agent", make: (options) => undiciAgentSubject(to(), options), asksServer: false },
