@@ -1,5 +1,5 @@
 import type { MeasuredStats } from 'millpond/sizing'
-import { metricsUrl, parseMetrics, samplesByPool, type Sample } from '../watch/scrape.ts'
+import { lookUp, metricsUrl, parseMetrics, samplesByPool, type Sample } from '../watch/scrape.ts'
 
 /** What a running pool says of itself at one moment. */
 export interface RunningPool {
@@ -58,8 +58,7 @@ function snapshotUrl(address: string): string {
 
 function poolsOfMetrics(samples: readonly Sample[], prefix: string): RunningPool[] {
   return Array.from(samplesByPool(samples, prefix), ([pool, own]) => {
-    const find = (name: string, label?: string, value?: string): number | undefined =>
-      own.find((each) => each.name === prefix + name && (label === undefined || each.labels[label] === value))?.value
+    const find = lookUp(own, prefix)
     const outcome = (value: string): number => find('acquires_total', 'outcome', value) ?? 0
     const durations = (name: string): { count: number; mean: number } => {
       const count = find(`${name}_count`) ?? 0

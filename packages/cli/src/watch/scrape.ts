@@ -84,11 +84,19 @@ export function samplesByPool(samples: readonly Sample[], prefix: string): Map<s
   return byPool
 }
 
+/** Finds a number by its name without the prefix, and by a label where there are several of that name. */
+export function lookUp(
+  samples: readonly Sample[],
+  prefix: string,
+): (name: string, label?: string, value?: string) => number | undefined {
+  return (name, label, value) =>
+    samples.find((each) => each.name === prefix + name && (label === undefined || each.labels[label] === value))?.value
+}
+
 /** The pools of a scrape, in the order in which they come. */
 export function poolsOf(samples: readonly Sample[], prefix: string): PoolSample[] {
   return Array.from(samplesByPool(samples, prefix), ([pool, own]) => {
-    const find = (name: string, label?: string, value?: string): number | undefined =>
-      own.find((each) => each.name === prefix + name && (label === undefined || each.labels[label] === value))?.value
+    const find = lookUp(own, prefix)
     const number = (name: string, label?: string, value?: string): number => find(name, label, value) ?? 0
     const lost = ['refused', 'aborted', 'failed'].map((outcome) => number('acquires_total', 'outcome', outcome))
     return {
