@@ -3,6 +3,7 @@ import { Agent, createServer, get, type IncomingMessage, type ServerResponse } f
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { stopServer } from 'millpond'
+import { ManualClock } from 'millpond/testing'
 
 const ends: (() => unknown)[] = []
 afterEach(() => {
@@ -44,13 +45,14 @@ describe('a server that is stopped', () => {
     })
     const asked = ask()
     await once(server, 'request')
-    const stopped = stopServer(server)
+    const clock = new ManualClock()
     let isStopped = false
-    void stopped.then(() => (isStopped = true))
-    await new Promise((resolve) => setTimeout(resolve, 120))
+    const stopped = stopServer(server, { clock }).then(() => (isStopped = true))
+    for (let looks = 0; looks < 20; looks++) await clock.advance(60)
     expect(isStopped).toBe(false)
     answer()
     expect(await asked).toBe(200)
+    while (!isStopped) await clock.advance(60)
     await stopped
   })
 
