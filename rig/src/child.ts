@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -144,5 +144,27 @@ export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void
     } catch {
       // it has ended meanwhile
     }
+  }
+}
+
+/** How long a stop may take; on a machine with much to do a thread stops only when it gets its turn. */
+const STOP_MILLIS = 2_000
+
+/** Stops the processes where they stand, and returns when none of their threads runs any more (where the system tells). */
+export function pauseAll(pids: readonly number[]): void {
+  signalAll(pids, 'SIGSTOP')
+  const turn = new Int32Array(new SharedArrayBuffer(4))
+  const until = performance.now() + STOP_MILLIS
+  while (!pids.every(standsStill) && performance.now() < until) Atomics.wait(turn, 0, 0, 1)
+}
+
+function standsStill(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`
+  try {
+    // The state comes behind the name, which may have brackets of its own: T is stopped, Z and X have ended.
+    return readdirSync(tasks).every((task) => /\) [TtZX] [^)]*$/.test(readFileSync(`${tasks}/${task}/stat`, 'utf8')))
+  } catch {
+    // A system without such files, or a process that has ended.
+    return true
   }
 }

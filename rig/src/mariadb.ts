@@ -10,6 +10,7 @@ import {
   isRoot,
   NOBODY,
   removeFolder,
+  pauseAll,
   signalAll,
   spawnServer,
   tempFolder,
@@ -176,7 +177,7 @@ export class MariaDbServer implements AsyncDisposable {
 
   /** Stops the server where it stands: connections stay open, nobody answers. */
   pause(): void {
-    signalAll([this.pid], 'SIGSTOP')
+    pauseAll([this.pid])
   }
 
   resume(): void {

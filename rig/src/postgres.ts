@@ -11,6 +11,7 @@ import {
   isRoot,
   NOBODY,
   removeFolder,
+  pauseAll,
   signalAll,
   spawnServer,
   tempFolder,
@@ -172,7 +173,7 @@ export class PostgresServer implements AsyncDisposable {
   /** Stops the processes of the server where they stand: connections stay open, nobody answers. */
   pause(): void {
     this.#paused = [this.pid, ...childPids(this.pid)]
-    signalAll(this.#paused, 'SIGSTOP')
+    pauseAll(this.#paused)
   }
 
   resume(): void {

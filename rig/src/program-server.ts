@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { endChild, hasEnded, removeFolder, spawnServer } from './child.ts'
+import { endChild, hasEnded, pauseAll, removeFolder, spawnServer } from './child.ts'
 import { waitFor } from './wait.ts'
 
 /** What every program of the rig is told. */
@@ -78,7 +78,7 @@ export abstract class ProgramServer<O extends ProgramOptions> implements AsyncDi
 
   /** Stops the server where it stands: connections stay open, nobody answers. */
   pause(): void {
-    process.kill(this.pid, 'SIGSTOP')
+    pauseAll([this.pid])
   }
 
   resume(): void {

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { makeSelfSigned } from './certificate.ts'
-import { endChild, hasEnded, removeFolder, signalAll, spawnServer, tempFolder } from './child.ts'
+import { endChild, hasEnded, pauseAll, removeFolder, signalAll, spawnServer, tempFolder } from './child.ts'
 import { findRedis } from './redis-binaries.ts'
 import { askRedis, type Reply } from './resp.ts'
 import { freePort, waitFor } from './wait.ts'
@@ -165,7 +165,7 @@ export class RedisServer implements AsyncDisposable {
 
   /** Stops the process where it stands: connections stay open, nobody answers. */
   pause(): void {
-    signalAll([this.pid], 'SIGSTOP')
+    pauseAll([this.pid])
   }
 
   resume(): void {
