@@ -23,7 +23,7 @@ const LOADS = [1.2, 1.5, 3]
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '1' },
-    seconds: { type: 'string', default: '8' },
+    seconds: { type: 'string', default: '60' },
     add: { type: 'boolean', default: false },
     'report-only': { type: 'boolean', default: false },
   },
