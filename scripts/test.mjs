@@ -1,5 +1,5 @@
 // npm test: everything that a change must pass, with a summary. `npm test -- NAME…` runs only the tests so named.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,28 +27,27 @@ const vitest = node(
   ...filters,
 )
 
-const steps = [
-  ['build', ...node('scripts/build.mjs')],
-  ['types', ...node(bin('typescript/bin/tsc'), '-p', 'tsconfig.json')],
-  ['lint', ...node(bin('eslint/bin/eslint.js'), '.', '--max-warnings', '0')],
-  ['format', ...node(bin('prettier/bin/prettier.cjs'), '--check', '.', '--log-level', 'warn')],
-  ['tests', ...vitest],
-  ['package', ...node('scripts/check-package.mjs')],
-  ['users', ...node('--import', 'tsx', 'test/packed/run.mjs')],
+// Each line one after the other; the chains of a line beside each other, as long as none of them needs all cores.
+const lines = [
+  [[['build', ...node('scripts/build.mjs')]]],
+  [
+    [['lint', ...node(bin('eslint/bin/eslint.js'), '.', '--max-warnings', '0')]],
+    [
+      ['types', ...node(bin('typescript/bin/tsc'), '-p', 'tsconfig.json')],
+      ['format', ...node(bin('prettier/bin/prettier.cjs'), '--check', '.', '--log-level', 'warn')],
+      ['package', ...node('scripts/check-package.mjs')],
+    ],
+  ],
+  [[['tests', ...vitest]]],
+  [[['users', ...node('--import', 'tsx', 'test/packed/run.mjs')]]],
 ]
 // The build comes first in any case: tests of the package and of the demo run on it.
-const wanted = filters.length === 0 ? steps : steps.filter(([name]) => name === 'build' || name === 'tests')
+const wanted = filters.length === 0 ? lines : [lines[0], lines[2]]
 
 const results = []
-for (const [name, program, args] of wanted) {
-  console.log(`\n── ${name} ──`)
-  const startedAt = Date.now()
-  const { status } = spawnSync(program, args, {
-    stdio: 'inherit',
-    env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' },
-  })
-  results.push({ name, ok: status === 0, seconds: (Date.now() - startedAt) / 1000 })
-  if (name === 'build' && status !== 0) break
+for (const chains of wanted) {
+  await Promise.all(chains.map((chain) => runChain(chain, chains.length > 1)))
+  if (results.some(({ name, ok }) => name === 'build' && !ok)) break
 }
 
 let [passed, failed, skipped] = [0, 0, 0]
@@ -70,6 +69,29 @@ for (const { name, ok, seconds } of results) {
 }
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exit(failed > 0 || results.some(({ ok }) => !ok) ? 1 : 0)
+
+async function runChain(chain, besideOthers) {
+  for (const [name, program, args] of chain) {
+    const title = `\n── ${name} ──`
+    if (!besideOthers) console.log(title)
+    const startedAt = Date.now()
+    const { ok, output } = await run(program, args, besideOthers)
+    if (besideOthers) console.log(`${title}\n${output}`.trimEnd())
+    results.push({ name, ok, seconds: (Date.now() - startedAt) / 1000 })
+  }
+}
+
+/** What is written by several at once is kept until its end, so that it can be read. */
+function run(program, args, keepOutput) {
+  const env = { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0' }
+  const child = spawn(program, args, { stdio: keepOutput ? ['ignore', 'pipe', 'pipe'] : 'inherit', env })
+  const chunks = []
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => chunks.push(chunk))
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (status) => resolve({ ok: status === 0, output: Buffer.concat(chunks).toString() }))
+  })
+}
 
 function readTests() {
   try {
