@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { Deadline } from './deadlines.ts'
 import type { Lease } from './lease.ts'
 import type { Asker, Request } from './request.ts'
@@ -6,6 +7,19 @@ import type { Asker, Request } from './request.ts'
 export interface WaiterHost<T> {
   waiterAborted(waiter: Waiter<T>, reason: unknown): void
   waiterExpired(waiter: Waiter<T>): void
+}
+
+/**
+ * Many may wait with one signal, that of a request which asks for much at once or of a service which ends. That is no leak:
+ * each listener goes when its waiter does. From eleven on Node would warn of one.
+ */
+function listenTo(signal: AbortSignal, waiter: { handleEvent(): void }): void {
+  try {
+    setMaxListeners(0, signal)
+  } catch {
+    // A signal that is not Node's own keeps no count.
+  }
+  signal.addEventListener('abort', waiter)
 }
 
 /** Of a method's type, so that a `Pool<Socket>` is a `Pool<unknown>` to whoever only watches it. */
@@ -72,7 +86,7 @@ export class Waiter<T> extends Deadline {
     newResolve = newReject = forget
     if (request === undefined) return
     request.waited = true
-    request.signal?.addEventListener('abort', this)
+    if (request.signal !== undefined) listenTo(request.signal, this)
   }
 
   /** Of whoever waits without a taker. */

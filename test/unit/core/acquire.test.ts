@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { PoolError } from 'millpond'
 import { setUp } from '../../support/harness.ts'
@@ -82,6 +83,28 @@ describe('acquire', () => {
     ;(await pool.acquire({ signal: late.signal })).release()
     late.abort()
     expect(pool.stats().idle).toBe(1)
+  })
+
+  it('may be asked by many with one signal: nobody is warned of a leak that is none', async () => {
+    const { take, ask, clock, pool } = setUp({ max: 1 })
+    const warnings: string[] = []
+    const note = ({ name }: Error): void => {
+      warnings.push(name)
+    }
+    process.on('warning', note)
+    await take(1)
+    const controller = new AbortController()
+    const waiting = Array.from({ length: 20 }, () => ask({ signal: controller.signal }))
+    await clock.settle()
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(20)
+    controller.abort(new Error('the request is over'))
+    await clock.settle()
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', note)
+    expect(waiting.every(({ error }) => (error as Error).message === 'the request is over')).toBe(true)
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([])
+    expect(pool.stats().waiting).toBe(0)
+    expect(warnings).toEqual([])
   })
 
   it('cancels no create when its caller gives up: what is opened is idle for the next', async () => {
