@@ -27,14 +27,22 @@ export interface ProxiedConnection {
   cut(how: 'reset' | 'fin'): void
 }
 
+/** Where a proxy listens. */
+export interface ProxyAddress {
+  /** @defaultValue '127.0.0.1' */
+  readonly host?: string
+  /** `0`: any that is free. @defaultValue 0 */
+  readonly port?: number
+}
+
 interface Connection extends ProxiedConnection {
   readonly up: Lane
   readonly down: Lane
 }
 
-/** A TCP proxy on 127.0.0.1 whose faults are switched while connections run through it. */
+/** A TCP proxy whose faults are switched while connections run through it. */
 export class FaultProxy implements AsyncDisposable {
-  readonly host = '127.0.0.1'
+  readonly host: string
   readonly #connections = new Map<number, Connection>()
   readonly #silent = new Set<Socket>()
   /** Both sides of everything that runs through, until it is closed. */
@@ -42,16 +50,22 @@ export class FaultProxy implements AsyncDisposable {
   readonly #random: () => number
   #target: { readonly host: string; readonly port: number }
   #server: Server
-  #port = 0
+  #port: number
   #faults: Faults = {}
   #accepted = 0
   /** Connections accepted since the present faults were set. */
   #acceptedNow = 0
   #lastId = 0
 
-  constructor(target: { readonly host: string; readonly port: number }, random: () => number) {
+  constructor(
+    target: { readonly host: string; readonly port: number },
+    random: () => number,
+    { host = '127.0.0.1', port = 0 }: ProxyAddress = {},
+  ) {
     this.#target = target
     this.#random = random
+    this.host = host
+    this.#port = port
     this.#server = this.#makeServer()
   }
 
@@ -225,8 +239,9 @@ function forgetWhenIdle(sides: readonly Socket[], millis: number, forget: () => 
 export async function startFaultProxy(
   target: { readonly host: string; readonly port: number },
   random: () => number = Math.random,
+  address?: ProxyAddress,
 ): Promise<FaultProxy> {
-  const proxy = new FaultProxy({ host: target.host, port: target.port }, random)
+  const proxy = new FaultProxy({ host: target.host, port: target.port }, random, address)
   await proxy.listen()
   return proxy
 }

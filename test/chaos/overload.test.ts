@@ -6,7 +6,8 @@ import type { TestPool } from '../support/pg.ts'
 import { seeded } from '../support/simulation.ts'
 
 const MAX = 5
-const WORK = 'SELECT pg_sleep(0.04)'
+const SERVICE_MILLIS = 40
+const WORK = `SELECT pg_sleep(${SERVICE_MILLIS / 1_000})`
 const DEADLINE_MILLIS = 500
 
 describe('more work than there is room for', { timeout: 900_000 }, () => {
@@ -72,30 +73,40 @@ describe('more work than there is room for', { timeout: 900_000 }, () => {
     ["admission 'deadline'", { admission: 'deadline' }],
     ["queue 'codel'", { queue: 'codel' }],
   ]
-  const factors = pick([1.2, 1.5, 3], [1.5])
-  const cases = factors.flatMap((factor) => policies.map(([name, options]) => ({ factor, name, options })))
 
-  it.each(cases)('C17: at $factor times the capacity, $name', async ({ factor, name, options }) => {
-    const pool = rig.pool({ max: MAX, acquireTimeoutMillis: DEADLINE_MILLIS, ...(options as object) })
-    await rig.fill(pool, MAX)
-    const capacity = await capacityOf(pool, pick(5_000, 500))
-    const millis = pick(60_000, 1_500)
-    const { good, refusedAfter, offered } = await offer(pool, factor * capacity, millis)
-    const goodput = good / ((capacity * millis) / 1_000)
-    const recovered = await offer(pool, 0.5 * capacity, pick(3_000, 600))
-    figures(`C17 overload ${factor}×, ${name}, on PostgreSQL`, {
-      'capacity/s': capacity,
-      offered,
-      'goodput %': goodput * 100,
-      'refused after p50 ms': percentile(refusedAfter, 0.5),
-      'answered after the load fell %': (recovered.good / recovered.offered) * 100,
-      'loop lag ms': rig.lag.millis,
-    })
-    // The capacity itself is measured, on a machine that others use too; the quick run only tells it from a collapse.
-    expect(goodput).toBeGreaterThanOrEqual(pick(0.8, 0.5))
-    expect(recovered.good / recovered.offered).toBeGreaterThanOrEqual(pick(0.9, 0.7))
-    if (name.startsWith('admission')) expect(percentile(refusedAfter, 0.5)).toBeLessThanOrEqual(pick(5, 50))
-    expectIdentities(pool.stats())
+  it.each(pick([1.2, 1.5, 3], [1.5]))('C17: at %s times the capacity, whatever the policy', async (factor) => {
+    const shares: Record<string, number> = {}
+    for (const [name, options] of policies) {
+      const pool = rig.pool({ max: MAX, acquireTimeoutMillis: DEADLINE_MILLIS, ...(options as object) })
+      await rig.fill(pool, MAX)
+      const before = await capacityOf(pool, pick(5_000, 500))
+      const millis = pick(60_000, 1_500)
+      const { good, refusedAfter, offered } = await offer(pool, factor * before, millis)
+      const recovered = await offer(pool, 0.5 * before, pick(3_000, 600))
+      const after = await capacityOf(pool, pick(5_000, 500))
+      // What client and server can do on their two cores varies: it counts on both sides of the minute.
+      const ceiling = (before + after) / 2
+      const answers = (good * 1_000) / millis
+      shares[name] = answers / ceiling
+      figures(`C17 overload ${factor}×, ${name}, on PostgreSQL`, {
+        'of the ceiling %': (answers / ceiling) * 100,
+        'of max / service time %': (answers / ((MAX * 1_000) / SERVICE_MILLIS)) * 100,
+        'ceiling before /s': before,
+        'ceiling after /s': after,
+        offered,
+        'refused after p50 ms': percentile(refusedAfter, 0.5),
+        'answered after the load fell %': (recovered.good / recovered.offered) * 100,
+        'loop lag ms': rig.lag.millis,
+      })
+      expect(recovered.good / recovered.offered).toBeGreaterThanOrEqual(pick(0.9, 0.7))
+      if (name.startsWith('admission')) expect(percentile(refusedAfter, 0.5)).toBeLessThanOrEqual(pick(5, 50))
+      expectIdentities(pool.stats())
+      await pool.close({ timeoutMillis: 500 })
+    }
+    // The quick run shares its machine with other tests, and only tells overload from a collapse.
+    expect(shares['default']).toBeGreaterThanOrEqual(pick(0.9, 0.5))
+    expect(Math.max(...Object.values(shares))).toBeGreaterThanOrEqual(pick(0.95, 0.5))
+    expect(Math.min(...Object.values(shares))).toBeGreaterThanOrEqual(pick(0.85, 0.5))
   })
 
   it('C16: ten thousand waiters that expire together leave the pool as fast as it was', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
+import type { AcquireTimeoutError } from 'millpond'
 import { Callers, ChaosRig, countEvents, figures, percentile, pick, stopwatch } from '../support/chaos.ts'
 
 describe('a server that connects slowly, or no more', { timeout: 120_000 }, () => {
@@ -32,8 +33,19 @@ describe('a server that connects slowly, or no more', { timeout: 120_000 }, () =
     const refused = pool.stats().createErrors
     const seconds = passed() / 1_000
     await stop()
+    // Who gets none of the twelve is told why there are no more.
+    const held = await Promise.all(Array.from({ length: 12 }, () => pool.core.acquire()))
+    const told = (await pool.core
+      .acquire({ timeoutMillis: 1_000 })
+      .catch((error: unknown) => error)) as AcquireTimeoutError
+    for (const lease of held) lease.release()
     figures('C8 saturated server', { ...callers.tally(), 'sizes seen': [...sizes].join(), refused, seconds, ...counts })
     expect(Object.keys(callers.tally())).toEqual(['ok'])
+    expect(told).toMatchObject({
+      code: 'ERR_POOL_ACQUIRE_TIMEOUT',
+      report: { diagnosis: 'server-saturated', total: 12 },
+    })
+    expect(told.message).toContain('the server takes no more connections')
     expect(Math.max(...sizes)).toBe(12)
     expect(counts).toMatchObject({ invalidated: 0, paused: 0 })
     // Those that were under way together when the limit was met, and one every ten seconds after that.
@@ -91,10 +103,15 @@ describe('a server that connects slowly, or no more', { timeout: 120_000 }, () =
     })
   })
 
-  it('C18: a step from nothing to 38 connections of work is met within a few connect times', async () => {
+  it.each([
+    { open: 10, most: 320 },
+    // Eight connects at a time reach 38 connections after 750 ms: whoever comes last by then waits for about 400 ms.
+    { open: 0, most: 450 },
+  ])('C18: a step to 38 connections of work, $open open before, is met within a few connect times', async (step) => {
     const connectMillis = 150
     await rig.proxy.set({ connectDelayMillis: connectMillis })
     const pool = rig.pool({ max: 60, acquireTimeoutMillis: pick(5_000, 20_000) })
+    await rig.fill(pool, step.open)
     const callers = new Callers(pool)
     const started = stopwatch()
     let most = 0
@@ -106,16 +123,21 @@ describe('a server that connects slowly, or no more', { timeout: 120_000 }, () =
     }
     await callers.settled()
     const waits = callers.calls.map(({ acquireMillis }) => acquireMillis)
-    figures('C18 step 0 → 380/s', {
+    const { create } = pool.stats()
+    figures(`C18 step to 380/s from ${step.open} open`, {
       ...callers.tally(),
       'wait p50 ms': percentile(waits, 0.5),
       'wait p99 ms': percentile(waits, 0.99),
       'longest wait ms': Math.max(...waits),
+      'connect p50 ms': create.p50,
+      'connect p99 ms': create.p99,
       'most open': most,
       'loop lag ms': rig.lag.millis,
     })
     expect(Object.keys(callers.tally())).toEqual(['ok'])
     expect(most).toBeLessThanOrEqual(60)
-    expect(percentile(waits, 0.99)).toBeLessThanOrEqual(4 * connectMillis + rig.lag.allowance)
+    // What a connect took longer than the 150 ms is the server's: it starts a process for each, on the cores of this test.
+    const slower = Math.max(0, create.p99 - connectMillis)
+    expect(percentile(waits, 0.99)).toBeLessThanOrEqual(step.most + 2 * slower + rig.lag.allowance)
   })
 })

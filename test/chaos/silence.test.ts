@@ -67,6 +67,43 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
     expect(callers.of('query-failed').length).toBeLessThanOrEqual(5)
   })
 
+  it('C4: the keep-alive alone finds out about a silence while nobody asks for anything', async () => {
+    const pool = await rig.filled({
+      min: 20,
+      keepAliveMillis: KEEP_ALIVE,
+      validateTimeoutMillis: VALIDATE_TIMEOUT,
+      createTimeoutMillis: pick(10_000, 1_000),
+    })
+    const asked = pool.stats().requested
+    const events: string[] = []
+    pool.core.on('validated', ({ error }) => events.push(error === undefined ? 'answered' : 'unanswered'))
+    pool.core.on('invalidated', ({ reason }) => events.push(`invalidated (${reason})`))
+    const sinceSilence = stopwatch()
+    await rig.proxy.blackHole()
+    await waitFor(() => pool.stats().generation > 0, {
+      what: 'the silence is noticed',
+      timeoutMillis: 3 * KEEP_ALIVE + 20_000,
+    })
+    const noticedMillis = sinceSilence()
+    const { requested, used } = pool.stats()
+    await rig.proxy.clear()
+    await waitFor(() => pool.stats().total === 20 && pool.state === 'open', {
+      what: 'all are open again',
+      timeoutMillis: 6 * LONGEST_PROBE_DELAY,
+    })
+    const told = events.slice(0, events.findIndex((event) => event.startsWith('invalidated')) + 1)
+    figures('C4 black hole while nobody asks', {
+      'noticed after ms': noticedMillis,
+      'what told': told.join(', '),
+      'asked meanwhile': requested - asked,
+    })
+    expect({ requested, used }).toEqual({ requested: asked, used: 0 })
+    // One was silent, and so was the witness; nothing else can have told.
+    expect(told.filter((event) => event === 'unanswered').length).toBeGreaterThanOrEqual(2)
+    expect(told.at(-1)).toMatch(/^invalidated/)
+    expect(noticedMillis).toBeLessThanOrEqual(1.2 * KEEP_ALIVE + 2 * VALIDATE_TIMEOUT + 2_000 + rig.lag.allowance)
+  })
+
   it('C5: a black hole on one of twenty costs one statement at the most, and no other connection', async () => {
     const pool = await rig.filled({ validateTimeoutMillis: VALIDATE_TIMEOUT, query_timeout: TIMEOUT })
     const counts = countEvents(pool, 'invalidated', 'paused')

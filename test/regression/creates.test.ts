@@ -5,7 +5,7 @@ import { expectIdentities } from '../support/chaos.ts'
 import { after, job, seeded } from '../support/simulation.ts'
 
 /** Bugs of creating that pools in production had; each with where it happened. */
-describe('creating', () => {
+describe('creating', { retry: 0 }, () => {
   // HikariCP #1474, #2274, #2255, #1819, #2161: one thread opened connections, and a hung connect held it for ever.
   it('B1: a hung create does not block the other creates', async () => {
     const factory = new FakeFactory()

@@ -6,7 +6,7 @@ import { after, job, seeded, type Job } from '../support/simulation.ts'
 import { expectIdentities } from '../support/chaos.ts'
 
 /** Bugs of handing out that pools in production had; each with where it happened. */
-describe('handing out', () => {
+describe('handing out', { retry: 0 }, () => {
   // Vitess #20308: released connections were handed to callers long gone, and useful work came to a standstill.
   it('B7: no resource is handed to a waiter that has expired', async () => {
     const { clock, pool, take } = setUp({ max: 5, maxWaiting: 20_000 })

@@ -4,7 +4,7 @@ import { listen, setUp } from '../support/harness.ts'
 import { after, job, never } from '../support/simulation.ts'
 
 /** Bugs of the steps between two borrowers that pools in production had; each with where it happened. */
-describe('steps between two borrowers', () => {
+describe('steps between two borrowers', { retry: 0 }, () => {
   // HikariCP #607: the caller itself closed what it found dead, and waited for that beyond its own timeout.
   it('B2: a hung close keeps no caller beyond its deadline', async () => {
     const factory = new FakeFactory()

@@ -12,6 +12,13 @@ describe.each([1.2, 1.5, 3])('a pool that is asked for %f× of what its server c
     expect(result.recoveredAfterMillis).toBeLessThan(1_000)
   })
 
+  it('by default serves nearly all it can where callers may wait for as long as they have, and give up by a signal', async () => {
+    const result = await overload(load, SECONDS, { acquireTimeoutMillis: PATIENCE_MILLIS })
+    expect(result.goodput).toBeGreaterThan(0.98)
+    expect(result.wasted).toBeLessThan(0.02)
+    expect(result.recoveredAfterMillis).toBeLessThan(1_000)
+  })
+
   it("with admission: 'deadline' tells those at once whom it cannot serve", async () => {
     const result = await overload(load, SECONDS, {
       acquireTimeoutMillis: PATIENCE_MILLIS - 100,

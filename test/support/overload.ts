@@ -2,7 +2,7 @@ import { Pool, type PoolOptions } from 'millpond'
 import { FakeFactory, ManualClock, type FakeResource } from 'millpond/testing'
 import { after, seeded } from './simulation.ts'
 
-/** Callers that come by chance, with a deadline for the whole of their work and a signal that ends it. */
+/** Callers that come by chance, with a deadline for the whole of their work, and usually a signal that ends it. */
 export interface Overload {
   readonly options: PoolOptions<FakeResource>
   /** How long one piece of work takes. */
@@ -14,6 +14,8 @@ export interface Overload {
   readonly deadlineMillis: number
   /** How much of it `acquire` may take. */
   readonly acquireMillis: number
+  /** Whether callers give up by a signal at their deadline, or only throw away what comes later. @defaultValue true */
+  readonly signals?: boolean
   readonly seed: number
 }
 
@@ -36,6 +38,7 @@ export async function overload({
   millis,
   deadlineMillis,
   acquireMillis,
+  signals = true,
   seed,
 }: Overload): Promise<OverloadResult> {
   const clock = new ManualClock()
@@ -63,7 +66,7 @@ export async function overload({
   const call = async (): Promise<void> => {
     const askedAt = clock.now()
     const controller = new AbortController()
-    clock.setTimer(() => controller.abort(new Error('gave up')), deadlineMillis)
+    if (signals) clock.setTimer(() => controller.abort(new Error('gave up')), deadlineMillis)
     try {
       const lease = await pool.acquire({ signal: controller.signal, timeoutMillis: acquireMillis })
       await after(clock, serviceMillis)

@@ -4,7 +4,7 @@ import { FakeFactory, ManualClock, type FakeResource } from 'millpond/testing'
 import { figures, percentile, pick } from '../../support/chaos.ts'
 import { after, job, seeded, type Job } from '../../support/simulation.ts'
 
-describe('what takes hours (simulated)', { timeout: 240_000 }, () => {
+describe('what takes hours (simulated)', { timeout: 240_000, retry: 0 }, () => {
   it('C20: two hundred connections that were born together do not die together', async () => {
     const clock = new ManualClock()
     const factory = new FakeFactory()
@@ -37,13 +37,14 @@ describe('what takes hours (simulated)', { timeout: 240_000 }, () => {
       const { idle, used } = pool.stats()
       fewest = Math.min(fewest, idle + used)
     }
-    const windows = new Map<number, number>()
-    for (const at of closedAt) windows.set(Math.floor(at / 10_000), (windows.get(Math.floor(at / 10_000)) ?? 0) + 1)
-    const most = Math.max(...windows.values())
+    // In any ten seconds, wherever they begin.
+    const most = Math.max(
+      ...closedAt.map((from, index) => closedAt.filter((at, other) => other >= index && at < from + 10_000).length),
+    )
     figures('C20 lifetimes of 200 connections', {
       'simulated hours': seconds / 3_600,
       closed: closedAt.length,
-      'most closed in 10 s': most,
+      'most closed in any 10 s': most,
       'fewest open': fewest,
       'youngest closed min': Math.min(...ages) / 60_000,
       'oldest closed min': Math.max(...ages) / 60_000,
