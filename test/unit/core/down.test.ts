@@ -280,6 +280,22 @@ describe('a saturated server', () => {
     await clock.settle()
     for (const { lease } of waiting) lease?.release()
   })
+
+  it('is what who waits in vain is told of, with what it grants', async () => {
+    const { clock, factory, take, ask } = setUp({ max: 10, acquireTimeoutMillis: 1_000 })
+    const held = await take(3)
+    factory.onCreate = () => {
+      throw new FakeError('saturated')
+    }
+    const waiting = ask()
+    await clock.advance(1_000)
+    expect(waiting.error).toMatchObject({
+      code: 'ERR_POOL_ACQUIRE_TIMEOUT',
+      message: expect.stringContaining('the server takes no more connections') as string,
+      report: { diagnosis: 'server-saturated', total: 3, used: 3, max: 10 },
+    })
+    for (const lease of held) lease.release()
+  })
 })
 
 describe('a resource that is opened and fails before anybody has it', () => {
