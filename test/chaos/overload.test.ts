@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep } from '@millpond/rig'
 import type { PoolOptions } from 'millpond'
-import { ChaosRig, expectIdentities, figures, percentile, pick, stopwatch } from '../support/chaos.ts'
+import { ChaosRig, figures, percentile, pick, stopwatch } from '../support/chaos.ts'
+import { expectIdentities } from '../support/identities.ts'
 import type { TestPool } from '../support/pg.ts'
 import { seeded } from '../support/simulation.ts'
 

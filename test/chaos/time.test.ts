@@ -2,7 +2,8 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
 import { systemClock } from '../../src/core/clock.ts'
-import { Callers, ChaosRig, countEvents, destroyedIn, figures, pick, stopwatch } from '../support/chaos.ts'
+import { Callers, ChaosRig, countEvents, figures, pick, stopwatch } from '../support/chaos.ts'
+import { destroyedIn } from '../support/identities.ts'
 import { program } from '../support/program.ts'
 
 describe('time', { timeout: 180_000 }, () => {

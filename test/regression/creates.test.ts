@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { FakeError, FakeFactory } from 'millpond/testing'
 import { setUp } from '../support/harness.ts'
-import { expectIdentities } from '../support/chaos.ts'
+import { expectIdentities } from '../support/identities.ts'
 import { after, job, seeded } from '../support/simulation.ts'
 
 /** Bugs of creating that pools in production had; each with where it happened. */

@@ -3,7 +3,7 @@ import { POOL_EVENT_NAMES } from '../../src/core/events.ts'
 import { FakeError, FakeFactory } from 'millpond/testing'
 import { setUp } from '../support/harness.ts'
 import { after, job, seeded, type Job } from '../support/simulation.ts'
-import { expectIdentities } from '../support/chaos.ts'
+import { expectIdentities } from '../support/identities.ts'
 
 /** Bugs of handing out that pools in production had; each with where it happened. */
 describe('handing out', { retry: 0 }, () => {

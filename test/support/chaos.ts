@@ -2,9 +2,10 @@ import { appendFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { expect } from 'vitest'
 import { startFaultProxy, waitFor, type FaultProxy, type PostgresOptions } from '@millpond/rig'
-import { PoolError, type PoolEventName, type PoolStats } from 'millpond'
+import { PoolError, type PoolEventName } from 'millpond'
 import type pg from 'pg'
 import type { PgPoolOptions } from 'millpond/pg'
+import { expectIdentities } from './identities.ts'
 import { poolOn, startServer, watchUncaught, type TestPool } from './pg.ts'
 
 /** `npm run chaos` runs every scenario at its full length; `npm test` runs them shortened. */
@@ -174,18 +175,6 @@ export function countEvents(pool: TestPool, ...names: PoolEventName[]): Record<s
     })
   }
   return counts
-}
-
-export function destroyedIn(stats: PoolStats): number {
-  return Object.values(stats.destroyed).reduce((sum, count) => sum + count, 0)
-}
-
-/** What must add up at every instant. */
-export function expectIdentities(stats: PoolStats): void {
-  const { requested, acquired, timedOut, aborted, refused, failed, waiting } = stats
-  expect(requested).toBe(acquired + timedOut + aborted + refused + failed + waiting)
-  expect(stats.created).toBe(stats.total + destroyedIn(stats))
-  expect(stats.total).toBe(stats.idle + stats.used + stats.maintaining + stats.closing)
 }
 
 /** A server, a fault proxy before it, and a pool through the proxy; gone with {@link stop}, which checks what is left. */

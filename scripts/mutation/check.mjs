@@ -1,0 +1,38 @@
+// npm run mutation:check: which changes of the engine no test noticed, in the last `npm run mutation`, and has each a reason
+// in `test/mutation-survivors.json`? With `--write` it brings the table of `test/mutation.md` up to date.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { format, resolveConfig } from 'prettier'
+import { scoreOf, survivorsOf, table } from './report.mjs'
+
+const place = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
+const read = (name) => JSON.parse(readFileSync(place(name), 'utf8'))
+
+const report = read('coverage/mutation.json')
+const reasons = read('test/mutation-survivors.json')
+
+// The same change of the same words is one survivor, wherever in its file it stands.
+const keyOf = ({ file, code, change }) => [file, code, change].join('\n')
+const known = new Set(reasons.flatMap(({ survivors }) => survivors.map(keyOf)))
+const survivors = survivorsOf(report)
+const unexplained = survivors.filter((survivor) => !known.has(keyOf(survivor)))
+const present = new Set(survivors.map(keyOf))
+const gone = reasons
+  .flatMap(({ survivors: explained }) => explained)
+  .filter((survivor) => report.files[`src/core/${survivor.file}`] !== undefined && !present.has(keyOf(survivor)))
+
+for (const { file, line, code, change, isReached } of unexplained)
+  console.log(`${file}:${line}  ${code}\n    ${change}${isReached ? '' : '  (no test goes there)'}`)
+for (const { file, code, change } of gone) console.log(`${file}: survives no longer: ${code}\n    ${change}`)
+const { score, detected, all } = scoreOf(Object.values(report.files))
+console.log(`${detected} of ${all} noticed (${score}), ${unexplained.length} without a reason, ${gone.length} outdated`)
+
+if (process.argv.includes('--write')) {
+  const path = place('test/mutation.md')
+  const text = readFileSync(path, 'utf8').replace(
+    /(<!-- table -->\n)[^]*(<!-- end -->)/,
+    (_, begin, end) => `${begin}\n${table(report, reasons, keyOf)}\n${end}`,
+  )
+  writeFileSync(path, await format(text, { ...(await resolveConfig(path)), filepath: path }))
+}
+process.exitCode = unexplained.length === 0 && gone.length === 0 ? 0 : 1
