@@ -7,7 +7,16 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { doors } from '../doors.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const FOLDERS = ['unit/core', 'unit/registry', 'unit/testing', 'spec', 'regression', 'property']
+const FOLDERS = [
+  'unit/core',
+  'unit/registry',
+  'unit/health',
+  'unit/monitoring',
+  'unit/testing',
+  'spec',
+  'regression',
+  'property',
+]
 // Random histories that are the same ones for every mutant, and need not be made short where one fails.
 const SAME_EVERY_TIME = `import fc from 'fast-check'; fc.configureGlobal({ seed: 11, endOnFailure: true })`
 const tests = FOLDERS.flatMap((folder) =>

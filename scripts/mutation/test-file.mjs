@@ -24,6 +24,8 @@ export class TestFile {
     // The worker was started without `--expose-gc`.
     setFlagsFromString('--expose-gc')
     globalThis.gc ??= runInNewContext('gc')
+    // Node's own, which prints each.
+    process.removeAllListeners('warning')
     const text = readFileSync(path, 'utf8')
     this.#require = createRequire(path)
     this.#script = new Script(`(function (require, module, exports) {${text}\n})`, {
