@@ -1,7 +1,7 @@
 // Stryker's runner for the engine: every mutant in one process, in the tests that reach it, the quickest first.
-import { commonTokens, declareClassPlugin, PluginKind, tokens } from '@stryker-mutator/api/plugin'
+import { declareClassPlugin, PluginKind, tokens } from '@stryker-mutator/api/plugin'
 import { DryRunStatus, MutantRunStatus, TestStatus } from '@stryker-mutator/api/test-runner'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { TestFile } from './test-file.mjs'
 
@@ -11,6 +11,8 @@ const IN_CHILDREN = '__STRYKER_ACTIVE_MUTANT__'
 class EngineTestRunner {
   #tests
   #timesFile = resolve('coverage/engine-test-times.json')
+  /** Which mutant runs, for the worker that takes over where one has taken this process down. */
+  #runningFile = resolve('coverage/engine-running-mutant')
   /** The tests that noticed something last: what they look at is probably what is changed next. */
   #killers = []
 
@@ -21,7 +23,7 @@ class EngineTestRunner {
   init() {
     this.#tests = new TestFile(resolve('coverage/engine.test.cjs'))
     // Of a worker before this one.
-    if (existsSync(this.#timesFile)) this.#tests.times = JSON.parse(readFileSync(this.#timesFile, 'utf8'))
+    this.#tests.times = JSON.parse(readIfThere(this.#timesFile) ?? '{}')
     this.#load()
   }
 
@@ -49,6 +51,9 @@ class EngineTestRunner {
 
   async mutantRun({ activeMutant, testFilter, hitLimit, mutantActivation, reloadEnvironment }) {
     const mutant = activeMutant.id
+    if (readIfThere(this.#runningFile) === mutant)
+      return { status: MutantRunStatus.Timeout, reason: 'took the process of the tests down' }
+    writeFileSync(this.#runningFile, mutant)
     Object.assign(stryker(), { hitCount: 0, hitLimit })
     if (reloadEnvironment) this.#load(mutantActivation === 'static' ? mutant : undefined)
     let nrOfTests = 0
@@ -68,6 +73,7 @@ class EngineTestRunner {
     }
     // Whatever failed has left things in disorder.
     if (reloadEnvironment || outcome !== undefined) this.#load()
+    rmSync(this.#runningFile)
     return { status: MutantRunStatus.Survived, ...outcome, nrOfTests }
   }
 
@@ -96,6 +102,10 @@ class EngineTestRunner {
   }
 }
 
+function readIfThere(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+}
+
 function outcomeOf({ how, message }, id) {
   const { hitCount, hitLimit } = stryker()
   if (hitCount > hitLimit) return { status: MutantRunStatus.Timeout, reason: `goes round for ever: ${id}` }
@@ -108,6 +118,6 @@ function stryker() {
   return (globalThis.__stryker__ ??= {})
 }
 
-EngineTestRunner.inject = tokens(commonTokens.options)
+EngineTestRunner.inject = tokens()
 
 export const strykerPlugins = [declareClassPlugin(PluginKind.TestRunner, 'engine', EngineTestRunner)]

@@ -52,7 +52,7 @@ export class TestFile {
   async run(id) {
     const { brokenOff } = this.#watchdog
     const usual = this.times[id] ?? 10_000
-    const running = this.#copy.run(this.#copy.tests.get(id))
+    const copy = this.#copy
     let timer
     const failure = await new Promise((resolve) => {
       this.#stray = (error) => resolve({ how: 'failed', isStray: true, message: String(error) })
@@ -65,7 +65,12 @@ export class TestFile {
         if (sinceStart.idle > 3 + (3 * usual) / TICK_MILLIS) resolve({ how: 'idled', message: 'waits for ever' })
         if (sinceStart.all > 60 + (10 * usual) / TICK_MILLIS) resolve({ how: 'round', message: 'goes on for ever' })
       }, TICK_MILLIS)
-      running.then(resolve, (error) => resolve({ how: 'failed', message: String(error?.message ?? error) }))
+      // Not called from here: what is broken off takes along whoever called it.
+      queueMicrotask(() => {
+        copy
+          .run(copy.tests.get(id))
+          .then(resolve, (error) => resolve({ how: 'failed', message: String(error?.message ?? error) }))
+      })
     })
     clearInterval(timer)
     this.#watchdog.beat()
