@@ -6,7 +6,6 @@ import { resolve } from 'node:path'
 import { TestFile } from './test-file.mjs'
 
 const KEPT_KILLERS = 8
-const IN_CHILDREN = '__STRYKER_ACTIVE_MUTANT__'
 
 class EngineTestRunner {
   #tests
@@ -80,10 +79,10 @@ class EngineTestRunner {
   /** A child process that a test starts has the mutant, too. */
   async #runWith(mutant, id) {
     stryker().activeMutant = mutant
-    process.env[IN_CHILDREN] = mutant
+    process.env.__STRYKER_ACTIVE_MUTANT__ = mutant
     const failure = await this.#tests.run(id)
     stryker().activeMutant = undefined
-    delete process.env[IN_CHILDREN]
+    delete process.env.__STRYKER_ACTIVE_MUTANT__
     if (failure !== undefined) await this.#tests.drain()
     return failure
   }

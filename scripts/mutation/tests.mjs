@@ -95,7 +95,7 @@ function named(name, values) {
 function environment() {
   const kept = new Map()
   const set = (name, value) => {
-    if (value === undefined) delete process.env[name]
+    if (value === undefined) Reflect.deleteProperty(process.env, name)
     else process.env[name] = value
   }
   return {
