@@ -39,6 +39,7 @@ export class TestFile {
   /** Loads everything anew: nothing that went before is left in it. */
   load() {
     this.#copy?.vitest.vi.unstubAllEnvs()
+    this.#copy?.vitest.vi.restoreAllMocks()
     this.#copy = collectTests()
     const { vitest } = this.#copy
     this.#script.runInThisContext()((name) => (name === 'vitest' ? vitest : this.#require(name)), { exports: {} }, {})

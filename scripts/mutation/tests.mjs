@@ -64,7 +64,7 @@ export function collectTests() {
       it,
       test: it,
       expect,
-      vi: { ...environment(), fn: vi.fn, spyOn: vi.spyOn },
+      vi: { ...environment(), fn: vi.fn, spyOn: vi.spyOn, mocked: vi.mocked, restoreAllMocks: vi.restoreAllMocks },
       beforeEach: (hook) => void suite.before.push(hook),
       afterEach: (hook) => void suite.after.push(hook),
       onTestFinished: (hook) => void finishing.push(hook),

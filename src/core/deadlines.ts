@@ -35,16 +35,10 @@ export abstract class Deadline {
 /** Calls back at a certain time. */
 export class Alarm extends Deadline {
   readonly #ring: () => void
-  readonly #awaited: boolean
 
-  constructor(dueAt: number, ring: () => void, awaited = false) {
+  constructor(dueAt: number, ring: () => void) {
     super(dueAt)
     this.#ring = ring
-    this.#awaited = awaited
-  }
-
-  override get awaited(): boolean {
-    return this.#awaited
   }
 
   override expire(): void {
@@ -215,7 +209,7 @@ export class Deadlines {
       if (due === undefined || due.dueAt > upTo) break
       due.expire()
       // Whatever expires removes itself; one that does not would be swept for ever.
-      this.#unlink(due)
+      this.remove(due)
     }
     if (this.#earliestDueBy(upTo)) {
       this.#sweepAfterTurn(upTo)
