@@ -13,6 +13,8 @@ export default {
   concurrency: 1,
   // The runner has limits of its own, which count turns of the event loop and CPU time.
   timeoutMS: 60_000,
+  // What mutants leave behind in the process (timers, listeners) is not for ever.
+  maxTestRunnerReuse: 100,
   reporters: ['progress-append-only', 'json', 'html'],
   jsonReporter: { fileName: 'coverage/mutation.json' },
   htmlReporter: { fileName: 'coverage/mutation.html' },

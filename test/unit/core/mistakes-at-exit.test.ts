@@ -15,7 +15,7 @@ beforeEach(() => {
   known = shared[KEY]
   shared[KEY] = undefined
   said = []
-  vi.spyOn(fs, 'writeSync').mockImplementation((fd, line) => said.push(`${fd} ${String(line)}`))
+  vi.spyOn(fs, 'writeSync').mockImplementation((fd, line) => said.push(`${fd} ${line}`))
   syncBuiltinESMExports()
 })
 afterEach(() => {

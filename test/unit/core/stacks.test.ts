@@ -11,14 +11,14 @@ afterEach(() => {
 
 const framesOf = (error: Error): number => (error.stack ?? '').split('\n').length - 1
 
-function deep<R>(depth: number, make: () => R): R {
-  return depth === 0 ? make() : deep(depth - 1, make)
+function beneath<R>(depth: number, make: () => R): R {
+  return depth === 0 ? make() : beneath(depth - 1, make)
 }
 
 describe('the place where a lease was acquired', () => {
   it('is kept with as many frames as are usual beside our own', () => {
     Error.stackTraceLimit = 5
-    const error = deep(40, acquiredHere)
+    const error = beneath(40, acquiredHere)
     expect(error.message).toBe('acquired')
     expect(framesOf(error)).toBe(17)
     expect(Error.stackTraceLimit).toBe(5)
@@ -26,7 +26,7 @@ describe('the place where a lease was acquired', () => {
 
   it('is not kept where no stacks are wanted', () => {
     Error.stackTraceLimit = 0
-    expect(framesOf(deep(40, acquiredHere))).toBe(0)
+    expect(framesOf(beneath(40, acquiredHere))).toBe(0)
     expect(Error.stackTraceLimit).toBe(0)
   })
 

@@ -106,7 +106,7 @@ describe('an object that stands for a connection', () => {
 
 describe('what comes to an object after its lease is over', () => {
   async function over(): Promise<Lease<object>> {
-    const pool = new Pool<object>(new FakeFactory() as never, { name: 'orders', max: 1 })
+    const pool = new Pool<object>(new FakeFactory(), { name: 'orders', max: 1 })
     const lease = await pool.acquire({ label: 'report' })
     lease.release()
     await pool.close()
