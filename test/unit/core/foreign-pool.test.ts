@@ -167,7 +167,14 @@ describe('a view of a pool that somebody else runs', () => {
     const setTimer = vi.spyOn(systemClock, 'setTimer').mockImplementation((callback, delayMillis) => {
       const timer = set(callback, delayMillis)
       running++
-      return { ref: () => timer.ref(), unref: () => timer.unref(), cancel: () => void (running--, timer.cancel()) }
+      return {
+        ref: () => timer.ref(),
+        unref: () => timer.unref(),
+        cancel: () => {
+          running--
+          timer.cancel()
+        },
+      }
     })
     await new View().health()
     expect(setTimer).toHaveBeenCalledTimes(1)
