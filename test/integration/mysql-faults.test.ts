@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { sleep, startFaultProxy, waitFor, type FaultProxy } from '@millpond/rig'
-import { destroyedIn } from '../support/chaos.ts'
+import { destroyedIn } from '../support/identities.ts'
 import { describeMysql, idOf, poolOn, rowOf, startServer, type TestPool } from '../support/mysql.ts'
 import { watchUncaught } from '../support/pg.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { expectIdentities, figures, pick } from '../../support/chaos.ts'
+import { figures, pick } from '../../support/chaos.ts'
+import { expectIdentities } from '../../support/identities.ts'
 import { Herd, OPTIMUM_MILLIS, POOLS, SIZE, type Member } from '../../support/herd.ts'
 import { seeded } from '../../support/simulation.ts'
 
