@@ -4,6 +4,8 @@ import { Histogram } from './histogram.ts'
 const SAMPLES = 128
 /** Admission draws no conclusions from fewer leases. */
 const ENOUGH_SAMPLES = 20
+/** In medians. */
+const OUTLIER = 10
 
 /** What the pool has learned about how long callers wait and resources are used. */
 export class Load {
@@ -14,8 +16,9 @@ export class Load {
   #recorded = 0
   // A field that is always a number is updated in place; one that may be undefined allocates each time.
   #meanUseMillis = NaN
-  #medianAt = -1
+  #knownAt = -1
   #median = 0
+  #typical = 0
 
   record(useMillis: number): void {
     if (useMillis > 0) this.useTimes.record(useMillis)
@@ -32,15 +35,28 @@ export class Load {
 
   /** The median of the last 128 use times, in milliseconds; unknown before the 20th. */
   get medianUseMillis(): number | undefined {
-    if (this.#recorded < ENOUGH_SAMPLES) return undefined
-    // Sorted anew only every 16 leases: under overload this is asked for every newcomer.
-    if (this.#medianAt < 0 || this.#recorded - this.#medianAt >= 16) {
-      const count = Math.min(this.#recorded, SAMPLES)
-      const sorted = this.#recent.slice(0, count).sort()
-      this.#median = sorted[count >> 1] ?? 0
-      this.#medianAt = this.#recorded
-    }
-    return this.#median
+    return this.#knows() ? this.#median : undefined
+  }
+
+  /**
+   * What a lease takes of the pool's time: the mean of the last 128 use times, in milliseconds; unknown before the 20th.
+   * None counts for more than ten medians, so that one job of a minute does not speak for all the others.
+   */
+  get typicalUseMillis(): number | undefined {
+    return this.#knows() ? this.#typical : undefined
+  }
+
+  /** Looked at anew only every 16 leases: under overload this is asked for every newcomer. */
+  #knows(): boolean {
+    if (this.#recorded < ENOUGH_SAMPLES) return false
+    if (this.#knownAt >= 0 && this.#recorded - this.#knownAt < 16) return true
+    this.#knownAt = this.#recorded
+    const count = Math.min(this.#recorded, SAMPLES)
+    const sorted = this.#recent.slice(0, count).sort()
+    this.#median = sorted[count >> 1] ?? 0
+    const most = OUTLIER * this.#median
+    this.#typical = sorted.reduce((sum, millis) => sum + Math.min(millis, most), 0) / count
+    return true
   }
 }
 

@@ -259,7 +259,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
 
   /** How long those who wait now will keep the pool busy: `Q · U / max`. */
   #drainMillis(waiting = this.#queue.size): number {
-    const useMillis = this.#load.medianUseMillis ?? this.#load.meanUseMillis ?? 0
+    const useMillis = this.#load.typicalUseMillis ?? this.#load.meanUseMillis ?? 0
     return Math.ceil((waiting * useMillis) / Math.max(1, this.#servers()))
   }
 
@@ -269,11 +269,11 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   }
 
   /**
-   * Refuses who would be served too late: `(Q + 1) · U / max` above the time the caller has, U the median of the last
-   * use times. Never while the oldest waiter has waited less than one U: a burst is not an overload.
+   * Refuses who would be served too late: `(Q + 1) · U / max` above the time the caller has, U the mean of the last
+   * use times: the median of work of several kinds is less, and promises what the pool cannot keep. Never while the oldest waiter has waited less than one U: a burst is not an overload.
    */
   #admitByDeadline(timeoutMillis: number, now: number): void {
-    const useMillis = this.#load.medianUseMillis
+    const useMillis = this.#load.typicalUseMillis
     const oldest = this.#queue.oldest()
     if (useMillis === undefined || oldest === undefined || now - oldest.queuedAt < useMillis) return
     const expectedMillis = this.#drainMillis(this.#queue.size + 1)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { overload, PATIENCE_MILLIS } from './overload.ts'
+import { overload, PATIENCE_MILLIS, SKEWED } from './overload.ts'
 
 /** Of simulated overload. */
 const SECONDS = 20
@@ -27,6 +27,14 @@ describe.each([1.2, 1.5, 3])('a pool that is asked for %f× of what its server c
     expect(result.goodput).toBeGreaterThan(0.98)
     expect(result.wasted).toBe(0)
     expect(result.refusedAfter.p99).toBeLessThanOrEqual(5)
+    expect(result.recoveredAfterMillis).toBeLessThan(1_000)
+  })
+
+  it("with admission: 'deadline' does so too where a tenth of the work takes eleven times as long as the rest", async () => {
+    const options = { acquireTimeoutMillis: PATIENCE_MILLIS - 100, admission: 'deadline' } as const
+    const result = await overload(load, SECONDS, options, 1, SKEWED)
+    expect(result.goodput).toBeGreaterThan(0.98)
+    expect(result.refusedAfter.p50).toBeLessThanOrEqual(5)
     expect(result.recoveredAfterMillis).toBeLessThan(1_000)
   })
 

@@ -2,8 +2,13 @@ import { Pool, PoolError, type PoolOptions } from 'millpond'
 import { ManualClock } from 'millpond/testing'
 import { after, seeded } from '../support/simulation.ts'
 
-/** The server: every piece of work takes this long. */
+/** The server: a piece of work takes this long on the mean. */
 const SERVICE_MILLIS = 20
+/** How long each takes, by chance. */
+export type Work = (random: () => number) => number
+export const EVEN: Work = () => SERVICE_MILLIS
+/** Most of it is short; the median says half of what the mean does. */
+export const SKEWED: Work = (random) => (random() < 0.9 ? 10 : 110)
 const MAX = 10
 /** How many pieces of work a second the server can do for this pool. */
 export const CAPACITY = (MAX * 1_000) / SERVICE_MILLIS
@@ -34,10 +39,12 @@ interface Answer {
 class Scene {
   readonly clock = new ManualClock()
   readonly #random: () => number
+  readonly #work: Work
   readonly #pool: Pool<object>
 
-  constructor(options: PoolOptions<object>, seed: number) {
+  constructor(options: PoolOptions<object>, seed: number, work = EVEN) {
     this.#random = seeded(seed)
+    this.#work = work
     this.#pool = new Pool<object>(
       { kind: 'simulated', create: () => Promise.resolve({}), destroy: () => undefined },
       { max: MAX, clock: this.clock, random: this.#random, ...options },
@@ -54,7 +61,7 @@ class Scene {
       const lease = await this.#pool.acquire({ signal: abort.signal })
       const waitedMillis = clock.now() - cameAt
       // The server finishes what it has begun.
-      await after(clock, SERVICE_MILLIS)
+      await after(clock, this.#work(this.#random))
       lease.release()
       return { outcome: clock.now() - cameAt <= PATIENCE_MILLIS ? 'answered' : 'late', waitedMillis }
     } catch (error) {
@@ -90,8 +97,9 @@ export async function overload(
   seconds: number,
   options: PoolOptions<object>,
   seed = 1,
+  work = EVEN,
 ): Promise<OverloadResult> {
-  const scene = new Scene(options, seed)
+  const scene = new Scene(options, seed, work)
   const answers: Answer[] = []
   let lastBadAt = 0
   const watch = ({ outcome }: Answer): void => {
