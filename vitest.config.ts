@@ -35,6 +35,6 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     execArgv: ['--expose-gc'],
-    coverage: { include: ['src/core/**'], reporter: ['text-summary', 'json-summary', 'html'] },
+    coverage: { include: ['src/core/**/*.ts'], reporter: ['text-summary', 'json-summary', 'html'] },
   },
 })
