@@ -10,9 +10,9 @@ export const isRoot = process.getuid?.() === 0
 
 const TEMP_PREFIX = 'millpond-rig-'
 
-/** Temporary folders and servers of this runner, for a last clean-up when it exits. */
+/** Temporary folders and servers of this runner, for a last clean-up when it exits, and by what each server ends. */
 const folders = new Set<string>()
-const children = new Set<ChildProcess>()
+const children = new Map<ChildProcess, NodeJS.Signals>()
 let cleansUp = false
 
 /** Where a program is: on the PATH, or in one of these folders. */
@@ -60,7 +60,7 @@ function cleanUpAtExit(): void {
   cleansUp = true
   // 'exit' also follows the signals' default handling of those who handle them; who is killed is swept up after.
   process.once('exit', () => {
-    for (const child of children) child.kill('SIGKILL')
+    for (const [child, signal] of children) child.kill(signal)
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
   })
 }
@@ -75,16 +75,17 @@ const WATCHDOG = `
 
 /**
  * Starts a server program that does not outlive this runner, even when the runner is killed: by the kernel's
- * parent-death signal where `setpriv` is (Linux), by a watchdog process elsewhere. `endsOn` is the signal that ends it.
+ * parent-death signal where `setpriv` is (Linux), by a watchdog process elsewhere. `endsOn` is the signal that ends it;
+ * one that `leads` has processes of its own, which would go on if it were killed.
  */
 export function spawnServer(
   program: string,
   args: readonly string[],
-  options: { cwd: string; env?: NodeJS.ProcessEnv; asNobody?: boolean; endsOn?: 'INT' | 'TERM' },
+  options: { cwd: string; env?: NodeJS.ProcessEnv; asNobody?: boolean; endsOn?: 'INT' | 'TERM'; leads?: boolean },
 ): ChildProcess {
   const setpriv = process.platform === 'linux' ? findProgram('setpriv') : undefined
   const user = options.asNobody ? NOBODY : undefined
-  const { endsOn = 'INT' } = options
+  const { endsOn = 'INT', leads = false } = options
   const spawnOptions = {
     cwd: options.cwd,
     env: options.env ?? process.env,
@@ -104,7 +105,7 @@ export function spawnServer(
     const identity = user === undefined ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
     child = spawn(setpriv, [...identity, `--pdeathsig=${endsOn}`, '--', program, ...args], spawnOptions)
   }
-  children.add(child)
+  children.set(child, leads ? `SIG${endsOn}` : 'SIGKILL')
   child.once('exit', () => children.delete(child))
   cleanUpAtExit()
   return child

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { takeOrders } from './control.ts'
 import type { HttpProgramOptions, HttpView } from './http.ts'
 import { sleep } from './wait.ts'
@@ -28,7 +29,9 @@ const plusOne = (counts: Readonly<Record<string, number>>, key: string): Record<
 })
 
 function endOf(socket: Socket, how: string | null): void {
-  if (how === 'reset') socket.resetAndDestroy()
+  // Only the connection below TLS can be reset.
+  const { _parent: below } = socket as Socket & { readonly _parent?: Socket | null }
+  if (how === 'reset') (below ?? socket).resetAndDestroy()
   else socket.end()
 }
 
@@ -47,12 +50,19 @@ async function bodyOf(request: Request): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
+/** What the client said of itself by TLS. */
+function tlsOf({ socket }: Request): { readonly servername?: string | false | null; readonly client?: unknown } {
+  if (tls === undefined) return {}
+  const { servername } = socket as TLSSocket
+  return { servername, client: (socket as TLSSocket).getPeerCertificate().subject?.CN }
+}
+
 type Behaviour = (request: Request, response: Response, url: URL) => Promise<void> | void
 
 const echo: Behaviour = async (request, response) => {
   const body = (await bodyOf(request)).toString()
   const { method, url, headers, httpVersion } = request
-  const text = JSON.stringify({ method, url, headers, body, httpVersion, port: options.port })
+  const text = JSON.stringify({ method, url, headers, body, httpVersion, port: options.port, ...tlsOf(request) })
   response.setHeader('content-type', 'application/json')
   response.setHeader('content-length', Buffer.byteLength(text))
   response.end(text)
@@ -129,10 +139,18 @@ function answer(request: Request, response: Response): void {
   void Promise.resolve((behaviours[url.pathname] ?? echo)(request, response, url)).catch(() => undefined)
 }
 
-const tls =
-  options.key === undefined || options.certificate === undefined
-    ? {}
-    : { key: readFileSync(options.key), cert: readFileSync(options.certificate) }
+/** Reads the files anew: they may have been replaced. */
+function readTls() {
+  const { key, certificate, clients = [] } = options
+  if (key === undefined || certificate === undefined) return undefined
+  const trusted = clients.map((client) => readFileSync(client.certificate))
+  return {
+    key: readFileSync(key),
+    cert: readFileSync(certificate),
+    ...(trusted.length === 0 ? {} : { ca: trusted, requestCert: true }),
+  }
+}
+const tls = readTls()
 const { maxConcurrentStreams } = options
 
 const server =
@@ -146,7 +164,7 @@ const server =
         answer as (request: Http2ServerRequest, response: Http2ServerResponse) => void,
       )
     : options.protocol === 'https'
-      ? createTlsServer(tls, answer)
+      ? createTlsServer(tls ?? {}, answer)
       : createServer(answer)
 if ('keepAliveTimeout' in server) server.keepAliveTimeout = options.keepAliveMillis ?? 0
 
@@ -180,6 +198,9 @@ server.listen(options.port, options.address ?? '127.0.0.1', () => {
       met.clear()
     },
     drain: sayGoodbye,
+    renew: () => {
+      if ('setSecureContext' in server) server.setSecureContext(readTls() ?? {})
+    },
     cut: (how) => {
       for (const socket of sockets) endOf(socket, how)
     },

@@ -1,4 +1,5 @@
-import { makeSelfSigned } from './certificate.ts'
+import { readFileSync } from 'node:fs'
+import { makeSelfSigned, type CertificateFiles } from './certificate.ts'
 import { removeFolder, tempFolder } from './child.ts'
 import { ProgramServer, type ProgramOptions } from './program-server.ts'
 import { freePort } from './wait.ts'
@@ -14,11 +15,14 @@ export interface HttpOptions {
   readonly port?: number
   /** Streams on one HTTP/2 connection. @defaultValue no limit */
   readonly maxConcurrentStreams?: number
+  /** Takes no TLS connection from clients without a certificate of {@link HttpServer.client}; so many of these are made. @defaultValue 0 */
+  readonly clientCertificates?: number
 }
 
 /** What the program of the server is told. */
 export interface HttpProgramOptions extends HttpOptions, ProgramOptions {
   readonly port: number
+  readonly clients?: readonly CertificateFiles[]
 }
 
 /** What the server has seen since it started, or since the last {@link HttpServer.reset}. */
@@ -42,7 +46,7 @@ export interface HttpView {
  *
  * | path | |
  * |---|---|
- * | `/echo` | answers with the method, headers and body as JSON |
+ * | `/echo` | answers with the method, headers and body as JSON; over TLS with the name that the client asked for, and its own |
  * | `/bytes?n=` | that many bytes |
  * | `/slow?millis=` | the headers come that late; without `millis` never |
  * | `/trickle?pieces=&millis=` | a body in pieces, with pauses |
@@ -55,9 +59,13 @@ export interface HttpView {
 export class HttpServer extends ProgramServer<HttpProgramOptions> {
   protected readonly what = 'the HTTP server'
   readonly origin: string
+  readonly #folder: string
+  readonly #clients: readonly CertificateFiles[]
 
   constructor(folder: string, options: HttpProgramOptions) {
     super('./http-program.ts', folder, options)
+    this.#folder = folder
+    this.#clients = options.clients ?? []
     const scheme = (options.protocol ?? 'http') === 'http' ? 'http' : 'https'
     this.origin = `${scheme}://${options.address ?? this.host}:${options.port}`
   }
@@ -76,6 +84,19 @@ export class HttpServer extends ProgramServer<HttpProgramOptions> {
     await this.order('drain')
   }
 
+  /** Key and certificate of a client that it takes; the first is named `client-1`. */
+  client(index: number): { readonly key: Buffer; readonly cert: Buffer } {
+    const files = this.#clients[index]
+    if (files === undefined) throw new Error(`the HTTP server has ${this.#clients.length} clients with a certificate`)
+    return { key: readFileSync(files.key), cert: readFileSync(files.certificate) }
+  }
+
+  /** Has a new certificate from here on, which nobody trusts yet; connections that are open go on. */
+  async renewCertificate(): Promise<void> {
+    makeSelfSigned(this.#folder, 'An HTTP server')
+    await this.order('renew')
+  }
+
   /** Ends every connection, also under a request, and goes on listening. */
   async cutAll(how: 'fin' | 'reset'): Promise<void> {
     await this.order('cut', how)
@@ -87,7 +108,10 @@ export async function startHttp(options: HttpOptions = {}): Promise<HttpServer> 
   const folder = tempFolder('http')
   try {
     const tls = (options.protocol ?? 'http') === 'http' ? {} : makeSelfSigned(folder, 'An HTTP server')
-    const server = new HttpServer(folder, { ...options, ...tls, port: options.port ?? (await freePort()) })
+    const clients = Array.from({ length: options.clientCertificates ?? 0 }, (_, index) =>
+      makeSelfSigned(folder, 'A client with a certificate', `client-${index + 1}`),
+    )
+    const server = new HttpServer(folder, { ...options, ...tls, clients, port: options.port ?? (await freePort()) })
     await server.start()
     return server
   } catch (error) {

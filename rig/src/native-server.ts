@@ -1,13 +1,14 @@
 import type { ChildProcess } from 'node:child_process'
 import { connect } from 'node:net'
+import { isAbsolute } from 'node:path'
 import { endChild, findProgram, hasEnded, removeFolder, spawnServer } from './child.ts'
 import { waitFor } from './wait.ts'
 
 const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin']
 
-/** Where the program is. @throws where it is not installed */
+/** Where the program is, which may be named by its path. @throws where it is not installed */
 export function installed(program: string): string {
-  const path = findProgram(program, FOLDERS)
+  const path = isAbsolute(program) ? program : findProgram(program, FOLDERS)
   if (path === undefined) throw new Error(`\`${program}\` is not installed; run node scripts/install-servers.mjs`)
   return path
 }
@@ -20,13 +21,22 @@ export class NativeServer implements AsyncDisposable {
   readonly #program: string
   readonly #args: readonly string[]
   readonly #asNobody: boolean
+  readonly #leads: boolean
   #child: ChildProcess | undefined
   #log = ''
 
-  constructor(program: string, args: readonly string[], folder: string, port: number, { asNobody = false } = {}) {
+  /** @param how - `asNobody`: it refuses to be root; `leads`: it has processes of its own, which a kill would leave behind */
+  constructor(
+    program: string,
+    args: readonly string[],
+    folder: string,
+    port: number,
+    { asNobody = false, leads = false } = {},
+  ) {
     this.#program = installed(program)
     this.#args = args
     this.#asNobody = asNobody
+    this.#leads = leads
     this.#folder = folder
     this.port = port
   }
@@ -48,7 +58,11 @@ export class NativeServer implements AsyncDisposable {
 
   async start(): Promise<void> {
     if (this.isRunning) return
-    const child = spawnServer(this.#program, this.#args, { cwd: this.#folder, asNobody: this.#asNobody })
+    const child = spawnServer(this.#program, this.#args, {
+      cwd: this.#folder,
+      asNobody: this.#asNobody,
+      leads: this.#leads,
+    })
     this.#child = child
     for (const output of [child.stdout, child.stderr]) {
       output?.on('data', (chunk: Buffer) => (this.#log += chunk.toString()))
@@ -68,7 +82,7 @@ export class NativeServer implements AsyncDisposable {
   }
 
   async stop(): Promise<void> {
-    await this.end('SIGKILL')
+    await this.end(this.#leads ? 'SIGTERM' : 'SIGKILL')
     removeFolder(this.#folder)
   }
 

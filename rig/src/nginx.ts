@@ -13,8 +13,18 @@ export interface NginxOptions {
   readonly keepAliveTimeout?: string
 }
 
-/** nginx, as it stands in front of most services. */
-export async function startNginx(options: NginxOptions = {}): Promise<NativeServer> {
+/**
+ * nginx, as it stands in front of most services: a master and a worker. `end('SIGQUIT')` drains it: it takes no new
+ * connection, closes what is idle, answers what runs, and ends.
+ */
+export class NginxServer extends NativeServer {
+  /** What a change of its configuration does: a new worker takes what comes, the old one drains. */
+  reload(): void {
+    process.kill(this.pid, 'SIGHUP')
+  }
+}
+
+export async function startNginx(options: NginxOptions = {}): Promise<NginxServer> {
   const folder = tempFolder('nginx')
   try {
     const port = await freePort()
@@ -28,7 +38,6 @@ export async function startNginx(options: NginxOptions = {}): Promise<NativeServ
       join(folder, 'nginx.conf'),
       `${isRoot ? 'user root root;' : ''}
 daemon off;
-master_process off;
 worker_processes 1;
 pid ${folder}/nginx.pid;
 error_log stderr warn;
@@ -43,7 +52,7 @@ ${temp.map((name) => `  ${name}_temp_path ${folder}/${name};`).join('\n')}
 `,
     )
     const args = ['-p', folder, '-e', 'stderr', '-c', join(folder, 'nginx.conf')]
-    const server = new NativeServer('nginx', args, folder, port)
+    const server = new NginxServer('nginx', args, folder, port, { leads: true })
     await server.start()
     return server
   } catch (error) {

@@ -1,22 +1,13 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { startGrpc, tryStart, waitFor } from '@millpond/rig'
+import { findPython, startGrpc, tryStart, waitFor } from '@millpond/rig'
 
-/** A Python that has `grpcio`; on Debian the system's own, with the package `python3-grpcio`. */
-const python = await tryStart('Python with grpcio (Debian: python3-grpcio)', () => {
-  for (const program of ['python3', '/usr/bin/python3']) {
-    try {
-      execFileSync(program, ['-c', 'import grpc'], { stdio: 'ignore' })
-      return Promise.resolve(program)
-    } catch {
-      // not this one
-    }
-  }
-  return Promise.reject(new Error('no `python3` here can import `grpc`'))
-})
+const python = await tryStart('Python with grpcio (Debian: python3-grpcio)', () =>
+  Promise.resolve().then(() => findPython('grpc')),
+)
 
 describe.skipIf(python === undefined)('a client in Python', () => {
   it('sees the rig’s gRPC server as others do: answers, failures, health, stream limit, goodbye', async () => {

@@ -1,11 +1,11 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { startHaproxy, startHttp, startNginx, tryStart, waitFor, type HttpServer } from '@millpond/rig'
+import { findPython, startHaproxy, startHttp, startNginx, tryStart, waitFor, type HttpServer } from '@millpond/rig'
 import { tempFolder, removeFolder } from '../src/child.ts'
 
 let server: HttpServer
@@ -96,17 +96,9 @@ describe.skipIf(proxies === undefined)('HAProxy', () => {
   })
 })
 
-const python = await tryStart('Python with requests (Debian: python3-requests)', () => {
-  for (const program of ['python3', '/usr/bin/python3']) {
-    try {
-      execFileSync(program, ['-c', 'import requests'], { stdio: 'ignore' })
-      return Promise.resolve(program)
-    } catch {
-      // not this one
-    }
-  }
-  return Promise.reject(new Error('no `python3` here can import `requests`'))
-})
+const python = await tryStart('Python with requests (Debian: python3-requests)', () =>
+  Promise.resolve().then(() => findPython('requests')),
+)
 
 describe.skipIf(python === undefined)('a client in Python', () => {
   const run = promisify(execFile)

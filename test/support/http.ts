@@ -1,5 +1,7 @@
+import { request as nodeRequest, type Agent, type IncomingMessage, type RequestOptions } from 'node:http'
 import * as undici from 'undici'
-import { httpPool, type HttpPool, type HttpPoolOptions } from 'millpond/http'
+import { sleep } from '@millpond/rig'
+import { httpPool, type HttpAgents, type HttpPool, type HttpPoolOptions } from 'millpond/http'
 
 export type Undici = typeof undici
 
@@ -27,6 +29,9 @@ export interface Echo {
   readonly body: string
   readonly httpVersion: string
   readonly port: number
+  /** Over TLS: the name that the client asked for, and the one in its certificate. */
+  readonly servername?: string | false
+  readonly client?: string
 }
 
 /** Requests a path and reads the answer to its end. */
@@ -44,7 +49,11 @@ export function keepRequesting(request: () => Promise<unknown>, callers: number)
     while (!isOver) {
       await request().then(
         () => succeeded++,
-        (error: unknown) => failures.push(error),
+        async (error: unknown) => {
+          failures.push(error)
+          // A pool that refuses at once must not keep the loop from everything else.
+          await sleep(1)
+        },
       )
     }
   }
@@ -58,5 +67,34 @@ export function keepRequesting(request: () => Promise<unknown>, callers: number)
       isOver = true
       await done
     },
+  }
+}
+
+/** Gets a URL with Node's own client. */
+export function nodeGet(url: string, agent: Agent, options: RequestOptions = {}): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = nodeRequest(url, { agent, ...options }, (response) => {
+      response.once('error', reject)
+      response.resume().once('end', () => resolve(response))
+    })
+    request.once('error', (error) => reject(Object.assign(error, { reusedSocket: request.reusedSocket })))
+    request.end()
+  })
+}
+
+/**
+ * As Node's documentation has it: what was sent on a used socket that the server had closed is sent again.
+ *
+ * @param repeats - is told of every repetition
+ */
+export async function getAgain(url: string, agents: HttpAgents, repeats: () => void): Promise<IncomingMessage> {
+  for (;;) {
+    try {
+      return await nodeGet(url, agents.httpAgent)
+    } catch (error) {
+      const { code, reusedSocket } = error as { readonly code?: string; readonly reusedSocket?: boolean }
+      if (code !== 'ECONNRESET' || reusedSocket !== true) throw error
+      repeats()
+    }
   }
 }
