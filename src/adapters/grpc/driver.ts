@@ -122,22 +122,30 @@ export interface SessionLike {
 
 interface Internals {
   readonly internalChannel?: {
-    /** Doubled by the driver when a server complains of too many pings. */
-    readonly keepaliveTime?: number
     readonly subchannelPool?: {
-      readonly pool?: Readonly<
-        Record<string, readonly { readonly subchannel?: { readonly transport?: { readonly session?: SessionLike } } }[]>
-      >
+      readonly pool?: Readonly<Record<string, readonly { readonly subchannel?: Subchannel }[]>>
     }
   }
 }
 
-/** The connections of a channel that has a subchannel pool of its own. */
-export function sessionsOf(channel: GrpcChannelLike): SessionLike[] {
+/** One connection of a channel, and what comes after it. */
+export interface Subchannel {
+  readonly transport?: { readonly session?: SessionLike } | null
+  /** Doubled by the driver when a server complains of too many pings. */
+  readonly keepaliveTime?: number
+}
+
+/** The subchannels of a channel that has a pool of its own for them; none when it is closed. */
+export function subchannelsOf(channel: GrpcChannelLike): Subchannel[] {
   const { pool } = (channel as Internals).internalChannel?.subchannelPool ?? {}
   return Object.values(pool ?? {})
     .flat()
-    .flatMap(({ subchannel }) => subchannel?.transport?.session ?? [])
+    .flatMap(({ subchannel }) => subchannel ?? [])
+}
+
+/** The connections of a channel that has a subchannel pool of its own. */
+export function sessionsOf(channel: GrpcChannelLike): SessionLike[] {
+  return subchannelsOf(channel).flatMap(({ transport }) => transport?.session ?? [])
 }
 
 /** How many streams the server allows on a connection of this channel; unknown where it does not say. */
@@ -146,7 +154,7 @@ export function streamLimitOf(channel: GrpcChannelLike): number | undefined {
   return limits.length === 0 ? undefined : Math.min(...limits)
 }
 
-/** The keep-alive interval that the driver arrived at, in milliseconds. */
-export function keepAliveOf(channel: GrpcChannelLike): number | undefined {
-  return (channel as Internals).internalChannel?.keepaliveTime
+/** The longest keep-alive interval that the driver arrived at, in milliseconds; 0 where it has none. */
+export function keepAliveOf(subchannels: readonly Subchannel[]): number {
+  return Math.max(0, ...subchannels.map(({ keepaliveTime }) => keepaliveTime ?? 0))
 }

@@ -6,6 +6,7 @@ import {
   sessionsOf,
   STATUS,
   streamLimitOf,
+  subchannelsOf,
   type GrpcClient,
   type GrpcClientClass,
   type SessionLike,
@@ -53,6 +54,8 @@ export class GrpcFactory<C extends GrpcClient> implements ResourceFactory<GrpcCh
   readonly #host: GrpcFactoryHost
   readonly #lost = new WeakMap<GrpcChannel<C>, (error: unknown) => void>()
   #keepAliveMillis: number
+  /** The last connection that ended has said all: the next one may begin. */
+  #hearsOut: Promise<void> | undefined
 
   constructor(
     Client: GrpcClientClass<C>,
@@ -70,6 +73,7 @@ export class GrpcFactory<C extends GrpcClient> implements ResourceFactory<GrpcCh
   }
 
   async create(context: CreateContext): Promise<GrpcChannel<C>> {
+    await this.#hearsOut
     const made = new GrpcChannel(
       new this.#Client(this.#target, this.#credentials, {
         ...this.#options.client,
@@ -120,8 +124,12 @@ export class GrpcFactory<C extends GrpcClient> implements ResourceFactory<GrpcCh
   #watch(made: GrpcChannel<C>): void {
     made.channel.watchConnectivityState(CHANNEL.READY, Infinity, () => {
       if (made.ended) return
-      // The driver halves its pings when a server complains of them; the next channel begins where this one ended.
-      this.#keepAliveMillis = Math.max(this.#keepAliveMillis, keepAliveOf(made.channel) ?? 0)
+      // The driver pings half as often when a server complains of it; the next channel begins where this one ended. It
+      // sets that right after it has told of the end, and by then this channel may be closed.
+      const subchannels = subchannelsOf(made.channel)
+      this.#hearsOut = Promise.resolve().then(() => {
+        this.#keepAliveMillis = Math.max(this.#keepAliveMillis, keepAliveOf(subchannels))
+      })
       this.#lost.get(made)?.(new ConnectionLostError('the connection ended: the server said goodbye, or it was cut'))
     })
   }
