@@ -122,27 +122,50 @@ describe('the queue', () => {
     await waiting
   })
 
-  it('keeps the async context of who waits: in continuations, and for who traces undici', async () => {
+  it('keeps the async context of who waits, in what calls back and for who traces undici', async () => {
     const pool = httpPoolOn(server, { max: 1 })
-    const storage = new AsyncLocalStorage<number>()
-    const traced: unknown[] = []
-    const note = (): void => void traced.push(storage.getStore())
-    subscribe('undici:request:create', note)
-    const seen = await Promise.all(
-      [1, 2, 3, 4].map((number) =>
-        storage.run(number, async () => {
-          const { body } = await pool.request('/echo')
-          const inBody = new Promise((resolve) => {
-            body.once('end', () => resolve(storage.getStore()))
-          })
-          await body.dump()
-          return [storage.getStore(), await inBody.then(() => storage.getStore())]
+    const storage = new AsyncLocalStorage<string>()
+    const heard: Record<string, unknown[]> = {}
+    const note = (where: string): void => void (heard[where] ??= []).push(storage.getStore())
+    const trace = (): void => note('traced')
+    subscribe('undici:request:create', trace)
+    const held = await pool.request('/stall')
+    const options = { origin: server.origin, path: '/echo', method: 'GET' } as const
+    const waiting = [
+      storage.run('request', () => get(pool, '/echo')),
+      storage.run('fetch', () => pool.fetch('/echo').then((response) => response.text())),
+      storage.run('stream', () =>
+        pool.dispatcher.stream(options, () => {
+          note('factory')
+          return new Writable({ write: (_, __, done) => done() })
         }),
       ),
-    )
-    unsubscribe('undici:request:create', note)
-    expect(seen).toEqual([1, 2, 3, 4].map((number) => [number, number]))
-    expect(traced).toEqual([1, 2, 3, 4])
+      storage.run('pipeline', async () => {
+        const piped = pool.dispatcher.pipeline(options, ({ body }) => {
+          note('handler')
+          return body
+        })
+        await piped.end().resume().toArray()
+      }),
+      new Promise((resolve) => {
+        storage.run('callback', () => {
+          pool.dispatcher.request(options, (_, data) => {
+            note('called back')
+            resolve(data?.body.dump())
+          })
+        })
+      }),
+    ]
+    await waitFor(() => pool.stats().waiting === 5, { what: 'five wait' })
+    held.body.destroy()
+    await Promise.all(waiting)
+    unsubscribe('undici:request:create', trace)
+    expect(heard).toEqual({
+      traced: [undefined, 'request', 'fetch', 'stream', 'pipeline', 'callback'],
+      factory: ['stream'],
+      handler: ['pipeline'],
+      'called back': ['callback'],
+    })
   })
 })
 
@@ -188,8 +211,18 @@ describe('a body', () => {
 })
 
 describe('several origins', () => {
+  let other: HttpServer
+  beforeAll(async () => {
+    other = await startHttp()
+  })
+  afterEach(async () => {
+    await other.reset()
+  })
+  afterAll(async () => {
+    await other.stop()
+  })
+
   it('have a pool each, with statistics of their own, and as many as may be', async () => {
-    await using other = await startHttp()
     const pool = httpPoolOn({}, { maxOrigins: 1 })
     await get(pool, `${server.origin}/echo`)
     expect(Object.keys(pool.origins())).toEqual([server.origin])
@@ -199,6 +232,36 @@ describe('several origins', () => {
     expect(Object.keys(pool.origins())).toEqual([other.origin])
     expect(pool.stats()).toMatchObject({ acquired: 3, created: 2 })
     await waitFor(async () => (await server.view()).open === 0, { what: 'the first pool is closed' })
+  })
+
+  it('share `maxTotal`: who was asked for longest ago makes room, unless it is in use', async () => {
+    const pool = httpPoolOn({}, { max: 2, maxTotal: 3 })
+    await get(pool, `${server.origin}/echo`)
+    const held = await Promise.all([1, 2].map(() => pool.request(`${other.origin}/stall`)))
+    expect(Object.keys(pool.origins())).toEqual([other.origin])
+    await waitFor(async () => (await server.view()).open === 0, { what: 'the first pool is closed' })
+    await expect(get(pool, `${server.origin}/echo`)).rejects.toMatchObject({ code: 'ERR_POOL_OVERLOADED' })
+    // One more to an origin that has its pool waits, as ever.
+    const waiting = get(pool, `${other.origin}/echo`)
+    expect(pool.stats()).toMatchObject({ used: 2, waiting: 1, max: 3 })
+    for (const { body } of held) body.destroy()
+    await waiting
+    await waitFor(() => pool.stats().used === 0, { what: 'nothing runs' })
+    await get(pool, `${server.origin}/echo`)
+    expect(Object.keys(pool.origins())).toEqual([server.origin])
+    expect((await server.view()).open + (await other.view()).open).toBeLessThanOrEqual(3)
+  })
+
+  it('that nobody asks for any more lose their pool, and count on', async () => {
+    const pool = httpPoolOn({}, { idleOriginMillis: 60 })
+    const held = await pool.request(`${other.origin}/stall`)
+    await get(pool, `${server.origin}/echo`)
+    await waitFor(() => !(server.origin in pool.origins()), { what: 'the idle one has none' })
+    await waitFor(async () => (await server.view()).open === 0, { what: 'its connection is closed' })
+    expect(pool.origins()).toMatchObject({ [other.origin]: { used: 1 } })
+    held.body.destroy()
+    await waitFor(() => Object.keys(pool.origins()).length === 0, { what: 'none has one' })
+    expect(pool.stats()).toMatchObject({ acquired: 2, created: 2, total: 0 })
   })
 })
 

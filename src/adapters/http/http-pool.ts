@@ -212,8 +212,8 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
 
   /** The statistics of every origin that has a pool. */
   origins(): Readonly<Record<string, OriginStats>> {
-    const keys = [...this.#group.keys()]
-    return Object.fromEntries(keys.map((origin) => [origin, this.#group.get(origin).originStats()]))
+    // Not by asking for each: whoever looks must not keep an idle origin's pool.
+    return Object.fromEntries(Array.from(this.#group.parts(), ([origin, site]) => [origin, site.originStats()]))
   }
 
   /** The options of the pool of any origin, once there is one. */
