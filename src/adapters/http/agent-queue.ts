@@ -22,7 +22,7 @@ export interface AgentQueueHost {
   /** Takes the request out of Node's own queue. */
   forget(request: ClientRequest): void
   /** A request has a socket, which may have to connect. */
-  served(socket: Socket, ledger: AgentLedger, since: number): void
+  served(request: ClientRequest, socket: Socket, ledger: AgentLedger, since: number): void
 }
 
 /** A request that waits for a connection; linked with those beside it, so that anyone can leave at once. */
@@ -109,7 +109,7 @@ export class AgentQueue {
 
   /** A request got its socket. */
   served(place: Place, socket: Socket): void {
-    if (this.#leave(place)) this.#host.served(socket, place.ledger, place.since)
+    if (this.#leave(place)) this.#host.served(place.request, socket, place.ledger, place.since)
   }
 
   /** Node could open no socket for a request. */

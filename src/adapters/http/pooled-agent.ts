@@ -64,7 +64,7 @@ export class AgentPool {
         forget: (request) => {
           for (const agent of this.agents) forget(agent.requests as Record<string, ClientRequest[]>, request)
         },
-        served: (socket, ledger, since) => this.#served(socket, ledger, since),
+        served: (request, socket, ledger, since) => this.#served(request, socket, ledger, since),
       },
       options.acquireTimeoutMillis,
     )
@@ -112,9 +112,11 @@ export class AgentPool {
   }
 
   /** A request that has waited has a socket, which may have to connect. */
-  #served(socket: Socket, ledger: AgentLedger, since: number): void {
+  #served(request: ClientRequest, socket: Socket, ledger: AgentLedger, since: number): void {
+    const kept = keptOf(socket)
+    // Node marks the requests on used sockets, by which one knows what may be repeated, but for those that had to wait.
+    if (kept !== undefined && kept.uses > 0) request.reusedSocket = true
     const begin = (): void => {
-      const kept = keptOf(socket)
       const now = performance.now()
       if (kept !== undefined) ledger.began(kept, now, now - since)
     }
