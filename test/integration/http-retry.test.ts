@@ -31,7 +31,7 @@ describe('retries', () => {
     expect((await server.view()).ids[id]).toBe(1)
   })
 
-  it.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'] as const)(
+  it.each(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'] as const)(
     'repeat %s until it works, as often as they may',
     async (method) => {
       const pool = httpPoolOn(server, { retry: { baseMillis: 5 } })
@@ -48,6 +48,20 @@ describe('retries', () => {
       expect(pool.stats().used).toBe(0)
     },
   )
+
+  it('repeat after 429, 500, 502, 503 and 504, and take every other answer for one', async () => {
+    const pool = httpPoolOn(server, { retry: { baseMillis: 1, budget: 10 } })
+    const attemptsAfter = async (code: number): Promise<readonly [answer: number, attempts: number]> => {
+      const { id, headers } = withId()
+      const { statusCode, body } = await pool.request(`/status?code=${code}&times=1`, { headers })
+      await body.dump()
+      return [statusCode, (await server.view()).ids[id] ?? 0]
+    }
+    for (const code of [429, 500, 502, 503, 504]) expect(await attemptsAfter(code), String(code)).toEqual([200, 2])
+    for (const code of [400, 401, 403, 404, 408, 409, 410, 422, 425, 501, 505]) {
+      expect(await attemptsAfter(code), String(code)).toEqual([code, 1])
+    }
+  })
 
   it.each(['POST', 'PATCH'] as const)('never repeat %s', async (method) => {
     const pool = httpPoolOn(server, { retry: { baseMillis: 5 } })
@@ -85,6 +99,14 @@ describe('retries', () => {
     await body.dump()
     expect(statusCode).toBe(429)
     expect((await server.view()).ids[id]).toBe(1)
+    const until = async (date: string): Promise<number | undefined> => {
+      const asked = withId()
+      const path = `/status?code=503&times=1&retryAfter=${encodeURIComponent(date)}`
+      await get(pool, path, { headers: asked.headers })
+      return (await server.view()).ids[asked.id]
+    }
+    expect(await until('Wed, 21 Oct 2015 07:28:00 GMT')).toBe(2)
+    expect(await until(new Date(Date.now() + 60_000).toUTCString())).toBe(1)
   })
 
   it('run in the async context of their caller', async () => {
