@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 import { doors } from './scripts/doors.mjs'
 
+/** The folder of another undici than the installed one, in the matrix of versions. */
+const undici = process.env['MILLPOND_TEST_UNDICI']
 const packages = new URL('./packages/', import.meta.url).pathname
 
 export default defineConfig({
@@ -9,6 +11,7 @@ export default defineConfig({
     alias: [
       // The lowest driver that is supported, in the matrix of versions.
       ...(process.env['MILLPOND_TEST_PG'] === 'lowest' ? [{ find: /^pg$/, replacement: 'pg-lowest' }] : []),
+      ...(undici === undefined ? [] : [{ find: /^undici$/, replacement: `${undici}/index.js` }]),
       { find: /^eslint-plugin-millpond$/, replacement: `${packages}eslint-plugin/src/index.ts` },
       { find: /^eslint-plugin-millpond\/analysis$/, replacement: `${packages}eslint-plugin/src/analysis/index.ts` },
       { find: /^eslint-plugin-millpond\/catalogue$/, replacement: `${packages}eslint-plugin/src/data/index.ts` },

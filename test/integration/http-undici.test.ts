@@ -7,12 +7,17 @@ import { expect, it } from 'vitest'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
-// The same programs run on the lowest undici, and on undici 8 with a Node that it loads on: `npm run test:matrix`.
+const find = (name: string): string => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`))
+const folders = { latest: process.env['MILLPOND_TEST_UNDICI'] ?? find('undici'), lowest: find('undici-low') }
+
+// Undici 8, with a Node that it loads on, and all tests of HTTP on the lowest one: `npm run test:matrix`.
 it.each([
-  ['the pool', 'undici-program', 'adapters/http'],
-  ['a view', 'observe-undici-program', 'observe'],
-])('%s on undici, in a program of its own that ends by itself', { timeout: 60_000 }, async (_, program, folder) => {
-  const undici = dirname(createRequire(import.meta.url).resolve('undici/package.json'))
+  ['the pool', 'latest', 'undici-program', 'adapters/http'],
+  ['a view', 'latest', 'observe-undici-program', 'observe'],
+  ['the pool', 'lowest', 'undici-program', 'adapters/http'],
+  ['a view', 'lowest', 'observe-undici-program', 'observe'],
+] as const)('%s on the %s undici, in a program of its own that ends by itself', async (_, version, program, folder) => {
+  const undici = folders[version]
   const args = ['--no-warnings', '--import', import.meta.resolve('tsx'), here(`../support/${program}.mjs`), undici]
   const door = here(`../../src/${folder}/index.ts`)
   const { stdout } = await promisify(execFile)(process.execPath, [...args, door], { timeout: 60_000 })
