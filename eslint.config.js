@@ -9,6 +9,7 @@ export default tseslint.config(
       'coverage/',
       'bench/results/',
       'test/packed/',
+      'test/fixtures/grpc-clients/',
       'src/dashboard/page-assets.ts',
     ],
   },
