@@ -253,44 +253,90 @@ describe('call credentials', () => {
 })
 
 describe('the async context', () => {
-  it('of the caller is that of its callbacks and events, however the call got its channel', async () => {
-    const pool = poolOn(server, { max: 1, streamsPerChannel: 1 })
-    const storage = new AsyncLocalStorage<number>()
-    const seen = await Promise.all(
-      [1, 2, 3, 4].map((id) =>
+  /** Tells of everything that comes for a call. */
+  const hearing =
+    (note: () => void): grpc.Interceptor =>
+    (options, nextCall) =>
+      new grpc.InterceptingCall(nextCall(options), {
+        start(metadata, _, next) {
+          next(metadata, {
+            onReceiveMetadata: (received, go: (metadata: grpc.Metadata) => void) => {
+              note()
+              go(received)
+            },
+            onReceiveMessage: (received: unknown, go: (message: unknown) => void) => {
+              note()
+              go(received)
+            },
+            onReceiveStatus: (received, go: (status: grpc.StatusObject) => void) => {
+              note()
+              go(received)
+            },
+          })
+        },
+      })
+
+  it.each([
+    ['waited', 1],
+    ['found a channel', 10],
+  ])(
+    'of the caller is that of all that is called back, for calls of every kind that %s',
+    async (_, streamsPerChannel) => {
+      const pool = poolOn(server, { max: 1, streamsPerChannel })
+      const storage = new AsyncLocalStorage<string>()
+      const heard: Record<string, unknown[]> = {}
+      const calling = (kind: string, begin: (note: () => void, done: () => void) => void): Promise<void> =>
         storage.run(
-          id,
-          () =>
-            new Promise<unknown[]>((resolve) => {
-              const stores: unknown[] = []
-              const call = pool.client.unary({ sleepMillis: 5 }, () => {
-                stores.push(storage.getStore())
-                resolve(stores)
-              })
-              call.on('metadata', () => stores.push(storage.getStore()))
-            }),
-        ),
-      ),
-    )
-    expect(seen).toEqual([
-      [1, 1],
-      [2, 2],
-      [3, 3],
-      [4, 4],
-    ])
-    const streamed = await Promise.all(
-      [5, 6].map((id) =>
-        storage.run(
-          id,
+          kind,
           () =>
             new Promise((resolve) => {
-              const call = pool.client.serverStream({ count: 2 })
-              call.on('data', () => undefined)
-              call.on('end', () => resolve(storage.getStore()))
+              begin(() => void (heard[kind] ??= []).push(storage.getStore()), resolve)
             }),
-        ),
-      ),
-    )
-    expect(streamed).toEqual([5, 6])
-  })
+        )
+      await pool.ready()
+      const holding = pool.promises.unary({ sleepMillis: 50 })
+      const kinds = [
+        calling('callback', (note, done) => {
+          const call = pool.client.unary({}, () => {
+            note()
+            done()
+          })
+          call.on('metadata', note).on('status', note)
+        }),
+        calling('promise', (note, done) => {
+          void pool.promises.unary({}, { interceptors: [hearing(note)] }).then(done)
+        }),
+        calling('server stream', (note, done) => {
+          const call = pool.client.serverStream({ count: 2 })
+          call.on('metadata', note).on('data', note).on('status', note)
+          call.on('end', note).once('end', done)
+        }),
+        calling('client stream', (note, done) => {
+          const call = pool.client.clientStream(() => {
+            note()
+            done()
+          })
+          call.on('metadata', note).on('status', note)
+          call.write({ text: 'one' })
+          call.end()
+        }),
+        calling('bidi', (note, done) => {
+          const call = pool.client.bidi()
+          call.on('metadata', note).on('data', note).on('status', note)
+          call.on('end', note).once('end', done)
+          call.write({ text: 'one' })
+          call.end()
+        }),
+      ]
+      expect(pool.stats()).toMatchObject(
+        streamsPerChannel === 1 ? { leases: 1, waiting: 5 } : { leases: 6, waiting: 0 },
+      )
+      await Promise.all([holding, ...kinds])
+      await waitFor(() => pool.stats().leases === 0, { what: 'all are over' })
+      const times = { callback: 3, promise: 3, 'server stream': 5, 'client stream': 3, bidi: 4 }
+      expect(heard).toEqual(
+        Object.fromEntries(Object.entries(times).map(([kind, count]) => [kind, Array<string>(count).fill(kind)])),
+      )
+    },
+  )
 })

@@ -184,44 +184,6 @@ describe('a black hole', () => {
   })
 })
 
-describe('three backends', () => {
-  it('of which one is killed fail no call that may be repeated, and share the calls', async () => {
-    const backends = await Promise.all([startGrpc(), startGrpc(), startGrpc()])
-    const target = `ipv4:${backends.map((each) => each.target).join(',')}`
-    const pool = poolOn(
-      { target },
-      {
-        streamsPerChannel: 10,
-        'grpc.service_config': JSON.stringify({
-          loadBalancingConfig: [{ round_robin: {} }],
-          methodConfig: [
-            {
-              name: [{}],
-              retryPolicy: {
-                maxAttempts: 4,
-                initialBackoff: '0.02s',
-                maxBackoff: '0.5s',
-                backoffMultiplier: 2,
-                retryableStatusCodes: ['UNAVAILABLE'],
-              },
-            },
-          ],
-        }),
-      },
-    )
-    const load = keepCalling(pool, 30, 10)
-    await waitFor(() => load.succeeded > 100, { what: 'calls succeed' })
-    await backends[0].kill()
-    const before = load.succeeded
-    await waitFor(() => load.succeeded > before + 300, { what: 'calls go on' })
-    await load.stop()
-    expect(load.failures).toEqual([])
-    for (const each of backends.slice(1)) expect((await each.view()).calls).toBeGreaterThan(50)
-    await pool.close()
-    await Promise.all(backends.map((each) => each.stop()))
-  })
-})
-
 describe('a call made for a server call', () => {
   it('ends with it, while it waits for a channel', async () => {
     const pool = poolOn(server, { max: 1, streamsPerChannel: 1 })

@@ -94,6 +94,21 @@ describe('channel arguments', () => {
     expect(warnings).toEqual([])
   })
 
+  it('limit what is sent, by calls and by streams, before it is', async () => {
+    const pool = poolOn(server, { 'grpc.max_send_message_length': 1_000 })
+    const tooLong = { text: 'x'.repeat(2_000) }
+    await server.reset()
+    await expect(pool.promises.unary(tooLong)).rejects.toMatchObject({ code: 8 })
+    const streamed = await new Promise<unknown>((resolve) => {
+      const call = pool.client.clientStream(resolve)
+      call.write({ text: 'short' })
+      call.write(tooLong)
+    })
+    expect(streamed).toMatchObject({ code: 8 })
+    expect(await pool.promises.unary({ text: 'short' })).toMatchObject({ text: 'short' })
+    expect(pool.stats()).toMatchObject({ leases: 0, waiting: 0 })
+  })
+
   it('of the guide work, and are named where they do nothing', async () => {
     const warnings = await warningsOf(async () => {
       const pool = poolOn(server, {

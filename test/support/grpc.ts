@@ -1,6 +1,6 @@
 import * as grpc from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
-import { RIG_PROTO } from '@millpond/rig'
+import { RIG_PROTO, sleep } from '@millpond/rig'
 import { grpcPool, type GrpcPool, type GrpcPoolOptions } from 'millpond/grpc'
 
 export interface EchoRequest {
@@ -86,16 +86,40 @@ export async function warningsOf(callback: () => unknown): Promise<string[]> {
   return warnings
 }
 
+/** A call that failed, and whether its answer had begun: then the driver cannot make it again. */
+export type CutCall = grpc.ServiceError & { readonly begun?: boolean }
+
+/** Makes a unary call; what it fails with tells whether its answer had begun. */
+export function callAndTell(pool: GrpcPool<EchoClient>, request: EchoRequest): Promise<EchoReply | undefined> {
+  return new Promise((resolve, reject) => {
+    let begun = false
+    const call = pool.client.unary(request, (error, reply) => {
+      if (error === null) resolve(reply)
+      else reject(Object.assign(error, { begun }))
+    })
+    call.once('metadata', () => (begun = true))
+  })
+}
+
 /** Calls one after the other from several callers, until it is stopped; tells how many succeeded, and what failed. */
-export function keepCalling(pool: GrpcPool<EchoClient>, callers: number, sleepMillis = 1) {
+export function keepCalling(
+  pool: GrpcPool<EchoClient>,
+  callers: number,
+  sleepMillis = 1,
+  call: typeof callAndTell = (on, request) => on.promises.unary(request),
+) {
   const failures: unknown[] = []
   let succeeded = 0
   let isOver = false
   const caller = async (): Promise<void> => {
     while (!isOver) {
-      await pool.promises.unary({ sleepMillis }).then(
+      await call(pool, { sleepMillis }).then(
         () => succeeded++,
-        (error: unknown) => failures.push(error),
+        async (error: unknown) => {
+          failures.push(error)
+          // A pool that refuses at once must not keep the loop from everything else.
+          await sleep(1)
+        },
       )
     }
   }
