@@ -25,6 +25,9 @@ export function toSimple(report: HealthReport, { details = false }: FormatOption
   }
 }
 
+/** Pools of connections to what keeps data; what else is pooled is called a `component`, as the draft does. */
+const DATASTORES: ReadonlySet<string> = new Set(['postgres', 'mysql', 'mongodb', 'redis'])
+
 /** `application/health+json` as in draft-inadarei-api-health-check-06; pools are its checks. */
 export function toHealthJson(report: HealthReport, { details = false }: FormatOptions = {}): FormattedHealth {
   const { status, message, pools, checkedAt } = report
@@ -32,7 +35,7 @@ export function toHealthJson(report: HealthReport, { details = false }: FormatOp
   // The draft keeps the colon for itself.
   const key = ({ name }: PoolHealth, measurement: string): string => `${name.replaceAll(':', '_')}:${measurement}`
   const checks = pools.flatMap((pool) => {
-    const common = { componentId: pool.name, componentType: 'datastore', status: pool.status, time }
+    const common = { componentId: pool.name, componentType: DATASTORES.has(pool.kind) ? 'datastore' : 'component', status: pool.status, time }
     return [
       [key(pool, 'responseTime'), [{ ...common, observedValue: Math.round(pool.durationMillis), observedUnit: 'ms', output: pool.message }]],
       [key(pool, 'connections'), [{ ...common, observedValue: pool.used, observedUnit: 'connections' }]],

@@ -16,14 +16,15 @@ import { FakeError, FakeFactory, ManualClock } from 'millpond/testing'
 
 /** A pool whose health is what the test says. */
 class Scripted implements ManagedPool {
-  readonly kind = 'fake'
+  readonly kind: string
   readonly name: string
   status: HealthCheck['status'] | 'hang' | 'throw' = 'pass'
   checks = 0
   readonly #pool = new Pool(new FakeFactory(), { name: 'inner', max: 4 })
 
-  constructor(name: string) {
+  constructor(name: string, kind = 'fake') {
     this.name = name
+    this.kind = kind
   }
   get state() {
     return this.#pool.state
@@ -208,7 +209,7 @@ describe('healthHandler', () => {
         status: 'warn',
         description: 'Ready, with warnings',
         checks: {
-          'db:responseTime': [{ componentId: 'db', componentType: 'datastore', status: 'warn', observedUnit: 'ms', output: 'It warnes' }], // prettier-ignore
+          'db:responseTime': [{ componentId: 'db', componentType: 'component', status: 'warn', observedUnit: 'ms', output: 'It warnes' }], // prettier-ignore
           'cache:connections': [{ status: 'pass', observedValue: 0 }],
         },
       },
@@ -217,6 +218,19 @@ describe('healthHandler', () => {
       status: 'warn',
       description: 'Ready, with warnings',
     })
+  })
+
+  it('tells what keeps data from what is asked for something', async () => {
+    const registry = new PoolRegistry()
+    for (const kind of ['postgres', 'mysql', 'mongodb', 'redis', 'http', 'grpc']) {
+      registry.register(new Scripted(`the ${kind}`, kind))
+    }
+    const { body } = toHealthJson(await new HealthMonitor(registry).check(), { details: true })
+    const checks = body['checks'] as Readonly<Record<string, readonly [{ readonly componentType: string }]>>
+    const typeOf = (kind: string): unknown => checks[`the ${kind}:connections`]?.[0].componentType
+    expect(['postgres', 'mysql', 'mongodb', 'redis'].map(typeOf)).toEqual(Array(4).fill('datastore'))
+    expect(['http', 'grpc'].map(typeOf)).toEqual(['component', 'component'])
+    await registry.close()
   })
 
   it('never shows what a driver says: no address, no error text, no secret', async () => {
