@@ -54,7 +54,9 @@ async function bodyOf(request: Request): Promise<Buffer> {
 function tlsOf({ socket }: Request): { readonly servername?: string | false | null; readonly client?: unknown } {
   if (tls === undefined) return {}
   const { servername } = socket as TLSSocket
-  return { servername, client: (socket as TLSSocket).getPeerCertificate().subject?.CN }
+  // A client without a certificate has an empty one, whatever the types say.
+  const { subject } = (socket as TLSSocket).getPeerCertificate() as { readonly subject?: { readonly CN?: unknown } }
+  return { servername, client: subject?.CN }
 }
 
 type Behaviour = (request: Request, response: Response, url: URL) => Promise<void> | void

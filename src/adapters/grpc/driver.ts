@@ -154,7 +154,7 @@ export function streamLimitOf(channel: GrpcChannelLike): number | undefined {
   return limits.length === 0 ? undefined : Math.min(...limits)
 }
 
-/** The longest keep-alive interval that the driver arrived at, in milliseconds; 0 where it has none. */
+/** The longest keep-alive interval that the driver arrived at, in milliseconds; -1 where it has none. */
 export function keepAliveOf(subchannels: readonly Subchannel[]): number {
-  return Math.max(0, ...subchannels.map(({ keepaliveTime }) => keepaliveTime ?? 0))
+  return Math.max(-1, ...subchannels.map(({ keepaliveTime }) => keepaliveTime ?? -1))
 }
