@@ -28,8 +28,12 @@ const SERVERS = [
 
 const FOLDERS = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin']
 
+/** Programs that count as missing, as in the rig: to see what is said where they are. */
+const HIDDEN = (process.env.MILLPOND_RIG_WITHOUT ?? '').split(',')
+
 const isThere = (program) =>
-  isAbsolute(program) ? existsSync(program) : FOLDERS.some((folder) => existsSync(join(folder, program)))
+  !HIDDEN.includes(program) &&
+  (isAbsolute(program) ? existsSync(program) : FOLDERS.some((folder) => existsSync(join(folder, program))))
 
 /** Installs what is missing. Returns whether everything is there now. */
 export function installServers() {

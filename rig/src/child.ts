@@ -15,8 +15,14 @@ const folders = new Set<string>()
 const children = new Map<ChildProcess, NodeJS.Signals>()
 let cleansUp = false
 
+/** Programs that count as not installed: `MILLPOND_RIG_WITHOUT=redis-server,mariadbd` shows what a machine without them does. */
+export function isHidden(name: string): boolean {
+  return (process.env['MILLPOND_RIG_WITHOUT'] ?? '').split(',').includes(name)
+}
+
 /** Where a program is: on the PATH, or in one of these folders. */
 export function findProgram(name: string, others: readonly string[] = []): string | undefined {
+  if (isHidden(name)) return undefined
   for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...others]) {
     const path = join(folder, name)
     try {

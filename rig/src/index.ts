@@ -29,3 +29,4 @@ export {
 export { startJongodb, JongodbServer } from './jongodb.ts'
 export { findProgram } from './child.ts'
 export { findPython } from './python.ts'
+export { NotInstalledError } from './not-installed.ts'

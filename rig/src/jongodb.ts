@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { endChild, hasEnded, removeFolder, spawnServer, tempFolder } from './child.ts'
+import { NotInstalledError } from './not-installed.ts'
 import { freePort, waitFor } from './wait.ts'
 
 const PACKAGE = '@jongodb/memory-server-bin-linux-x64-gnu'
@@ -51,20 +52,18 @@ export class JongodbServer implements AsyncDisposable {
   }
 }
 
-/** Starts it. @throws {Error} where npm brings no program for this machine */
+/** Starts it. @throws {NotInstalledError} where npm brings no program for this machine */
 export async function startJongodb(): Promise<JongodbServer> {
   const program = programOf()
-  if (program === undefined) throw new Error(`npm brings no jongodb for ${process.platform} on ${process.arch}`)
+  if (program === undefined)
+    throw new NotInstalledError(`npm brings no jongodb for ${process.platform} on ${process.arch}`)
   const folder = tempFolder('jongodb')
   const port = await freePort()
   const child = spawnServer(program, ['--host=127.0.0.1', `--port=${port}`, '--database=test'], { cwd: folder })
-  await waitFor(
-    async () => {
-      if (hasEnded(child)) throw new Error('jongodb ended while it started')
-      return await accepts(port)
-    },
-    { what: 'jongodb listens' },
-  )
+  await waitFor(() => accepts(port), {
+    what: 'jongodb listens',
+    unless: () => hasEnded(child) && 'jongodb ended while it started',
+  })
   return new JongodbServer(child, folder, port)
 }
 

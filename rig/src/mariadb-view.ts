@@ -1,5 +1,4 @@
 import mysql from 'mysql2/promise'
-import type { MariaDbServer } from './mariadb.ts'
 
 export interface MariaDbThread {
   /** What `connection.threadId` says. */
@@ -11,13 +10,19 @@ export interface MariaDbThread {
   readonly database: string | null
 }
 
-/** What the *server* sees of the user `app`, over a superuser's connection that it does not count. */
+/** Any server, with whom to look at, and a superuser's login. */
+interface ViewedServer {
+  readonly user: string
+  readonly rootConfig: mysql.ConnectionOptions
+}
+
+/** What the *server* sees of one user, that of the rig being `app`, over a superuser's connection that it does not count. */
 export class MariaDbView implements AsyncDisposable {
-  readonly #server: MariaDbServer
+  readonly #server: ViewedServer
   #connection: mysql.Connection | undefined
   #mark = 0
 
-  constructor(server: MariaDbServer) {
+  constructor(server: ViewedServer) {
     this.#server = server
   }
 
@@ -42,7 +47,7 @@ export class MariaDbView implements AsyncDisposable {
     return connection
   }
 
-  /** The connections of `app` that the server holds, oldest first. */
+  /** The connections of that user that the server holds, oldest first. */
   async threads(): Promise<MariaDbThread[]> {
     return await this.query<MariaDbThread>(
       `SELECT ID AS id, COMMAND AS command, INFO AS statement, DB AS \`database\`
@@ -80,7 +85,7 @@ export class MariaDbView implements AsyncDisposable {
     this.#mark = await this.#allLogins()
   }
 
-  /** Successful logins of `app` since the mark. */
+  /** Successful logins of that user since the mark. */
   async logins(): Promise<number> {
     return (await this.#allLogins()) - this.#mark
   }

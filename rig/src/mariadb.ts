@@ -15,6 +15,7 @@ import {
   spawnServer,
   tempFolder,
 } from './child.ts'
+import { NotInstalledError } from './not-installed.ts'
 import { freePort, waitFor } from './wait.ts'
 
 export interface MariaDbOptions {
@@ -34,12 +35,12 @@ interface MariaDbPrograms {
   readonly install: string
 }
 
-/** @throws when the server is not installed, with what to install */
+/** @throws {NotInstalledError} with what to install */
 export function checkMariaDb(): MariaDbPrograms {
   const server = findProgram('mariadbd', FOLDERS)
   const install = findProgram('mariadb-install-db', FOLDERS)
   if (server === undefined || install === undefined) {
-    throw new Error(
+    throw new NotInstalledError(
       'mariadbd is not installed; `node scripts/install-servers.mjs` does it on Debian and Ubuntu as root',
     )
   }
@@ -149,13 +150,17 @@ export class MariaDbServer implements AsyncDisposable {
     child.stderr?.on('data', note)
     await waitFor(
       async () => {
-        if (hasEnded(child)) throw new Error(`MariaDB ended while it started:\n${this.#log.slice(-2_000)}`)
         // The user comes last in the init file, which runs before the server listens.
         const connection = await mysql.createConnection(this.rootConfig)
         await connection.end()
         return true
       },
-      { what: 'MariaDB answers', timeoutMillis: 30_000, everyMillis: 20 },
+      {
+        what: 'MariaDB answers',
+        timeoutMillis: 30_000,
+        everyMillis: 20,
+        unless: () => hasEnded(child) && `MariaDB ended while it started:\n${this.#log.slice(-2_000)}`,
+      },
     )
   }
 

@@ -2,14 +2,16 @@ import type { ChildProcess } from 'node:child_process'
 import { connect } from 'node:net'
 import { isAbsolute } from 'node:path'
 import { endChild, findProgram, hasEnded, removeFolder, spawnServer } from './child.ts'
+import { NotInstalledError } from './not-installed.ts'
 import { waitFor } from './wait.ts'
 
 const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin']
 
-/** Where the program is, which may be named by its path. @throws where it is not installed */
+/** Where the program is, which may be named by its path. @throws {NotInstalledError} where it is not installed */
 export function installed(program: string): string {
   const path = isAbsolute(program) ? program : findProgram(program, FOLDERS)
-  if (path === undefined) throw new Error(`\`${program}\` is not installed; run node scripts/install-servers.mjs`)
+  if (path === undefined)
+    throw new NotInstalledError(`\`${program}\` is not installed; run node scripts/install-servers.mjs`)
   return path
 }
 
@@ -69,10 +71,13 @@ export class NativeServer implements AsyncDisposable {
     }
     await waitFor(
       async () => {
-        if (hasEnded(child)) throw new Error(`${this.#program} ended while it started:\n${this.#log.slice(-2_000)}`)
         return await answers(this.port)
       },
-      { what: `${this.#program} listens`, timeoutMillis: 20_000 },
+      {
+        what: `${this.#program} listens`,
+        timeoutMillis: 20_000,
+        unless: () => hasEnded(child) && `${this.#program} ended while it started:\n${this.#log.slice(-2_000)}`,
+      },
     )
   }
 

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, parse } from 'node:path'
-import { isRoot, NOBODY } from './child.ts'
+import { isHidden, isRoot, NOBODY } from './child.ts'
+import { NotInstalledError } from './not-installed.ts'
 
 export type PostgresMajor = 16 | 18
 export const POSTGRES_MAJORS = [18, 16] as const satisfies readonly PostgresMajor[]
@@ -17,10 +18,10 @@ function packageFolder(major: PostgresMajor): string {
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const name = `pg${major}-${platform}-${process.arch}`
   const require = createRequire(import.meta.url)
-  for (const folder of require.resolve.paths(name) ?? []) {
+  for (const folder of isHidden('postgres') ? [] : (require.resolve.paths(name) ?? [])) {
     if (existsSync(join(folder, name, 'package.json'))) return join(folder, name)
   }
-  throw new Error(
+  throw new NotInstalledError(
     `PostgreSQL ${major} for ${platform}-${process.arch} is not installed (npm package ${name}); run npm install`,
   )
 }
@@ -47,7 +48,7 @@ function programsIn(folder: string): PostgresBinaries {
 
 /**
  * The programs that npm installed.
- * @throws where there are none for this platform, or they do not run
+ * @throws {NotInstalledError} where there are none for this platform; an error where they do not run
  */
 export function checkPostgres(major: PostgresMajor): PostgresBinaries {
   const folder = packageFolder(major)

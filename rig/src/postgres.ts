@@ -124,10 +124,14 @@ export class PostgresServer implements AsyncDisposable {
     child.stderr?.on('data', note)
     await waitFor(
       async () => {
-        if (hasEnded(child)) throw new Error(`PostgreSQL ended while it started:\n${this.#log.slice(-2_000)}`)
         return await this.#answers()
       },
-      { what: 'PostgreSQL answers', timeoutMillis: 20_000, everyMillis: 15 },
+      {
+        what: 'PostgreSQL answers',
+        timeoutMillis: 20_000,
+        everyMillis: 15,
+        unless: () => hasEnded(child) && `PostgreSQL ended while it started:\n${this.#log.slice(-2_000)}`,
+      },
     )
   }
 

@@ -2,12 +2,13 @@ import { spawnSync, type ChildProcess } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { endChild, findProgram, hasEnded, removeFolder, spawnServer, tempFolder } from './child.ts'
+import { NotInstalledError } from './not-installed.ts'
 import { freePort, waitFor } from './wait.ts'
 
 function find(name: string): string {
   const found = findProgram(name, ['/usr/bin', '/usr/local/bin', '/opt/homebrew/bin'])
   if (found !== undefined) return found
-  throw new Error(
+  throw new NotInstalledError(
     `${name} is not installed; run \`node scripts/install-servers.mjs\` (root on Debian or Ubuntu), or install Prometheus with your package manager`,
   )
 }
@@ -120,14 +121,11 @@ ${rules === undefined ? '' : 'rule_files: [rules.yml]\n'}scrape_configs:
   child.stderr?.on('data', note)
   const url = `http://127.0.0.1:${port}`
   try {
-    await waitFor(
-      async () => {
-        if (hasEnded(child)) return true
-        return (await fetch(`${url}/-/ready`)).ok
-      },
-      { what: 'Prometheus is ready', timeoutMillis: 30_000, everyMillis: 50 },
-    )
-    if (hasEnded(child)) throw new Error(`Prometheus ended:\n${log}`)
+    await waitFor(async () => (await fetch(`${url}/-/ready`)).ok, {
+      what: 'Prometheus is ready',
+      everyMillis: 50,
+      unless: () => hasEnded(child) && `Prometheus ended:\n${log}`,
+    })
   } catch (error) {
     await endChild(child, 'SIGKILL')
     removeFolder(folder)

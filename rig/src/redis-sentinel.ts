@@ -56,7 +56,7 @@ export async function startRedisSentinel(): Promise<RedisSentinelServers> {
     const settings = {
       'sentinel monitor': `mymaster 127.0.0.1 ${master.port} 2`,
       'sentinel down-after-milliseconds': 'mymaster 500',
-      'sentinel failover-timeout': 'mymaster 3000',
+      'sentinel failover-timeout': 'mymaster 1000',
     }
     const sentinels = [
       await start({ sentinel: true, settings }, folder),

@@ -21,14 +21,26 @@ export async function sleep(millis: number): Promise<void> {
   })
 }
 
+export interface WaitOptions {
+  readonly what: string
+  /** @defaultValue 30_000 */
+  readonly timeoutMillis?: number
+  /** @defaultValue 10 */
+  readonly everyMillis?: number
+  /** What makes it useless to wait on: a server that has ended will not answer. Gives what to say. */
+  readonly unless?: () => string | false
+}
+
 /** Asks again and again until the answer is neither false nor undefined; an error counts as "not yet". */
 export async function waitFor<R>(
   ask: () => R | Promise<R>,
-  { what, timeoutMillis = 30_000, everyMillis = 10 }: { what: string; timeoutMillis?: number; everyMillis?: number },
+  { what, timeoutMillis = 30_000, everyMillis = 10, unless }: WaitOptions,
 ): Promise<Exclude<R, false | undefined>> {
   const until = performance.now() + timeoutMillis
   let lastError: unknown
   for (;;) {
+    const hopeless = unless?.() ?? false
+    if (hopeless !== false) throw new Error(hopeless)
     try {
       const answer = await ask()
       if (answer !== false && answer !== undefined) return answer as Exclude<R, false | undefined>

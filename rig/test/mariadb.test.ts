@@ -14,6 +14,11 @@ describe.skipIf(programs === undefined)('MariaDB', () => {
   it('is seen, paused, killed and restarted on its port', async () => {
     await using server = await startMariaDb()
     await using view = new MariaDbView(server)
+    const [{ version } = { version: '' }] = await view.query<{ version: string }>('SELECT VERSION() AS version')
+    const [major = 0, minor = 0] = version.split('.').map(Number)
+    // 10.11, which is kept up for long, or later.
+    expect(version).toMatch(/MariaDB/)
+    expect(major * 100 + minor).toBeGreaterThanOrEqual(1_011)
     expect(await view.count()).toBe(0)
     await view.markLogins()
     const connections = [await connected(server), await connected(server)]

@@ -11,12 +11,18 @@ await probe?.stop()
 describe.skipIf(probe === undefined)('a Redis server', () => {
   it('answers, is killed and starts again on its port, and restarts in order', async () => {
     await using server = await startRedis()
-    expect(String(await server.ask('INFO', 'server'))).toContain('redis_version:')
+    const version = /redis_version:(\d+)/.exec(String(await server.ask('INFO', 'server')))?.[1]
+    expect(Number(version)).toBeGreaterThanOrEqual(7)
     await server.kill()
     expect(await server.listens()).toBe(false)
     await server.start()
     await server.restart()
     expect(await server.ask('PING')).toBe('PONG')
+  })
+
+  it('that does not start is told of at once, with its own words', async () => {
+    const starting = startRedis({ settings: { 'no-such-setting': 'yes' } })
+    await expect(starting).rejects.toThrow(/^Redis ended while it started:[^]*no-such-setting/)
   })
 
   it('answers nobody while it is paused, and everybody afterwards', async () => {
