@@ -4,6 +4,7 @@ import { FakeError, FakeFactory } from 'millpond/testing'
 import { setUp } from '../support/harness.ts'
 import { after, job, seeded, type Job } from '../support/simulation.ts'
 import { expectIdentities } from '../support/identities.ts'
+import { watchFrom } from '../support/watch-from.ts'
 
 /** Bugs of handing out that pools in production had; each with where it happened. */
 describe('handing out', { retry: 0 }, () => {
@@ -139,23 +140,21 @@ describe('handing out', { retry: 0 }, () => {
     factory.onCreate = () => after(clock, 1 + Math.floor(random() * 3))
     factory.onReset = () => (random() < 0.1 ? Promise.reject(new FakeError('disconnect')) : undefined)
     const { clock, pool } = setUp({ max: 4, min: 1, validateAfterIdleMillis: 3, maxUses: 5 }, factory)
-    let looks = 0
-    const look = (): void => {
-      looks++
+    const watch = watchFrom(pool, POOL_EVENT_NAMES, () => {
       const stats = pool.stats()
       for (const [name, value] of Object.entries({ ...stats, ...stats.destroyed })) {
         if (typeof value === 'number') expect(value, name).toBeGreaterThanOrEqual(0)
       }
       expectIdentities(stats)
       expect(stats.idle + stats.used + stats.maintaining).toBeLessThanOrEqual(4)
-    }
-    for (const name of POOL_EVENT_NAMES) pool.on(name, look)
+    })
     for (let round = 0; round < 500; round++) {
       job(pool, clock, Math.floor(random() * 6), 20)
       if (random() < 0.05) factory.resources.findLast(({ destroyed }) => destroyed === undefined)?.die()
       await clock.advance(1)
     }
-    expect(looks).toBeGreaterThan(1_000)
+    expect(watch.failures).toEqual([])
+    expect(watch.looks).toBeGreaterThan(1_000)
     await clock.advance(100)
   })
 

@@ -119,14 +119,16 @@ describe('upkeep', () => {
     for (const lease of await take(50)) lease.release()
     const provenAt = new Map<number, number>()
     let longest = 0
+    let most = 0
     factory.onValidate = async ({ id }) => {
       longest = Math.max(longest, clock.now() - (provenAt.get(id) ?? 1_000))
-      expect(pool.stats().maintaining).toBe(1)
+      most = Math.max(most, pool.stats().maintaining)
       await new Promise<void>((resolve) => clock.setTimer(resolve, 5))
       provenAt.set(id, clock.now())
     }
     await clock.advance(60_000)
     expect(provenAt.size).toBe(50)
+    expect(most).toBe(1)
     // Within 120 % of its time, a round, and the checks of the others.
     expect(longest).toBeLessThanOrEqual(12_000 + 1_000 + 50 * 5)
   })

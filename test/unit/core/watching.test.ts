@@ -5,22 +5,17 @@ import { FakeFactory } from 'millpond/testing'
 import { Histogram } from '../../../src/core/histogram.ts'
 import { checkInvariants } from '../../support/invariants.ts'
 import { listen, setUp } from '../../support/harness.ts'
+import { watchFrom } from '../../support/watch-from.ts'
 
 describe('watching', () => {
   it('shows one consistent snapshot, also inside a listener', async () => {
     const { pool, clock, take } = setUp({ max: 2 })
-    let looked = 0
-    for (const event of ['created', 'acquired', 'released', 'destroyed'] as const) {
-      pool.on(event, () => {
-        looked++
-        checkInvariants(pool)
-      })
-    }
+    const watch = watchFrom(pool, ['created', 'acquired', 'released', 'destroyed'], () => checkInvariants(pool))
     const leases = await take(2)
     leases[0]?.destroy()
     leases[1]?.release()
     await clock.settle()
-    expect(looked).toBe(7)
+    expect(watch).toMatchObject({ looks: 7, failures: [] })
   })
 
   it('survives listeners that throw, and reports them', async () => {
