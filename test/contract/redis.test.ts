@@ -1,7 +1,7 @@
-import type { RedisServer } from '@millpond/rig'
+import { waitFor, type RedisServer } from '@millpond/rig'
 import { afterAll, describe, it } from 'vitest'
 import { poolContract, viewContract } from 'millpond/testing'
-import { DRIVERS, tryRedis } from '../support/redis.ts'
+import { ALL_DRIVERS, tryRedis } from '../support/redis.ts'
 import type { DriverClient } from '../../src/adapters/redis/driver.ts'
 
 const server = await tryRedis({ password: 'the-contract-password' })
@@ -9,7 +9,7 @@ afterAll(async () => {
   await server?.stop()
 })
 
-describe.skipIf(server === undefined).each(DRIVERS)('$name', (driver) => {
+describe.skipIf(server === undefined).each(ALL_DRIVERS)('$name', (driver) => {
   const target = server as RedisServer
   poolContract<DriverClient>(
     'the exclusive lane',
@@ -22,7 +22,7 @@ describe.skipIf(server === undefined).each(DRIVERS)('$name', (driver) => {
       kill: async (client) => {
         const id = String(await driver.id(client))
         await server?.ask('CLIENT', 'KILL', 'ID', id)
-        await new Promise((resolve) => setTimeout(resolve, 50))
+        await waitFor(() => !driver.isReady(client), { what: 'the client hears of its end' })
       },
     },
   )

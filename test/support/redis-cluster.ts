@@ -4,7 +4,7 @@ import { createCluster } from 'redis'
 import { createCluster as lowCreateCluster } from 'redis-low'
 import { startRedisCluster, tryStart, type RedisClusterOptions, type RedisClusterServers } from '@millpond/rig'
 import { redisClusterPool, type RedisClusterPool } from 'millpond/redis'
-import type { TestOptions } from './redis.ts'
+import { ALL_DRIVERS, type TestDriver, type TestOptions } from './redis.ts'
 
 export type NodeRedisCluster = ReturnType<typeof createCluster>
 export type ClusterPool = RedisClusterPool<Cluster, Redis>
@@ -16,6 +16,8 @@ export interface ClusterDriver {
   /** Reads from replicas, with `replicas`. */
   pool(servers: RedisClusterServers, options?: TestOptions & { readonly replicas?: boolean }): ClusterPool
   block(client: unknown, key: string, seconds: number): Promise<unknown>
+  /** The driver for one node. */
+  readonly node: TestDriver
 }
 
 const ioredis = (name: string, Class: typeof Cluster): ClusterDriver => ({
@@ -29,6 +31,7 @@ const ioredis = (name: string, Class: typeof Cluster): ClusterDriver => ({
       ...options,
     }),
   block: (client, key, seconds) => (client as Cluster).blpop(key, seconds),
+  node: nodeDriver(name),
 })
 
 const nodeRedis = (name: string, create: typeof createCluster): ClusterDriver => ({
@@ -42,6 +45,7 @@ const nodeRedis = (name: string, create: typeof createCluster): ClusterDriver =>
       ...options,
     }) as unknown as ClusterPool,
   block: (client, key, seconds) => (client as NodeRedisCluster).blPop(key, seconds),
+  node: nodeDriver(name),
 })
 
 /** The latest versions of both drivers. */
@@ -56,6 +60,12 @@ export const ALL_CLUSTER_DRIVERS: readonly ClusterDriver[] = [
   ioredis('ioredis 5.4', LowCluster as unknown as typeof Cluster),
   nodeRedis('node-redis 5.0', lowCreateCluster as unknown as typeof createCluster),
 ]
+
+function nodeDriver(name: string): TestDriver {
+  const driver = ALL_DRIVERS.find((each) => each.name === name)
+  if (driver === undefined) throw new Error(`there is no ${name}`)
+  return driver
+}
 
 /** A cluster for the tests of one file; `undefined`, loudly, where the machine has no Redis. */
 export async function tryRedisCluster(options?: RedisClusterOptions): Promise<RedisClusterServers | undefined> {

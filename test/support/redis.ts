@@ -21,6 +21,8 @@ export interface TestDriver {
   /** Any command, by its words. */
   raw(client: unknown, ...words: string[]): Promise<unknown>
   id(client: unknown): Promise<number>
+  /** Whether its connection takes commands. */
+  isReady(client: unknown): boolean
 }
 
 const ioredis = (name: string, Class: typeof Redis): TestDriver => ({
@@ -31,6 +33,7 @@ const ioredis = (name: string, Class: typeof Redis): TestDriver => ({
   block: (client, key, seconds) => (client as Redis).blpop(key, seconds),
   raw: (client, ...words) => (client as Redis).call(...(words as [string])),
   id: (client) => (client as Redis).client('ID'),
+  isReady: (client) => (client as Redis).status === 'ready',
 })
 
 const nodeRedis = (name: string, create: typeof createClient): TestDriver => ({
@@ -45,6 +48,7 @@ const nodeRedis = (name: string, create: typeof createClient): TestDriver => ({
   block: (client, key, seconds) => (client as NodeRedis).blPop(key, seconds),
   raw: (client, ...words) => (client as NodeRedis).sendCommand(words),
   id: (client) => (client as NodeRedis).clientId(),
+  isReady: (client) => (client as NodeRedis).isReady,
 })
 
 /** The latest versions of both drivers. */

@@ -13,7 +13,7 @@ const BY_REPLY: Readonly<Record<string, FailureClass>> = {
 
 // Replies that begin with a plain ERR, and errors of the drivers' own, which have no code.
 const BY_MESSAGE: readonly (readonly [RegExp, FailureClass])[] = [
-  [/max number of clients reached/i, 'saturated'],
+  [/max number of clients (\+ cluster connections )?reached/i, 'saturated'],
   [/invalid (username-password|password)|client sent auth, but no password/i, 'auth'],
   [/db index is out of range|invalid db index/i, 'config'],
   [/^connection is closed|^socket closed unexpectedly|^the client is closed|^disconnects client/i, 'disconnect'],

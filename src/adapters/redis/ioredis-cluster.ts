@@ -1,6 +1,7 @@
 import type { ClusterDialect, ClusterNode } from './cluster-dialect.ts'
 import type { ConnectionHost, Dialect, DriverClient, LaneName, Opening, Unanswered } from './driver.ts'
 import { IoredisDialect, type IoredisClient } from './ioredis.ts'
+import { tidy } from './ioredis-errors.ts'
 
 /** What the adapter touches of `Cluster` of ioredis. */
 export interface IoredisCluster extends DriverClient {
@@ -70,7 +71,7 @@ export class IoredisClusterDialect implements ClusterDialect {
     let isWaiting = false
     let lastError: unknown
     cluster.on('error', (error: unknown) => {
-      lastError = error
+      lastError = tidy(error)
     })
     // Told again with every attempt of the driver's to connect anew.
     cluster.on('close', () => {
@@ -89,7 +90,7 @@ export class IoredisClusterDialect implements ClusterDialect {
         lastError = undefined
       },
       // The error that was told names the last node's; what connect rejects with says nothing.
-      (error: unknown) => Promise.reject((lastError ?? error) as Error),
+      (error: unknown) => Promise.reject((lastError ?? tidy(error)) as Error),
     )
     return { client: cluster, ready }
   }

@@ -1,5 +1,6 @@
 import { classifyRedis, isConnectionLoss, isReadOnly } from './classify.ts'
 import type { CommandTap, ConnectionHost, LaneName, Dialect, DriverClient, Opening, Unanswered } from './driver.ts'
+import { tidy } from './ioredis-errors.ts'
 
 /** A queue of ioredis (Denque). */
 interface CommandQueue {
@@ -95,23 +96,27 @@ export class IoredisDialect implements Dialect {
         host.closed(client, firstError, isReady && lane === 'shared' ? this.takeUnanswered(client) : [])
         return null
       },
+      // Where no sentinel answers, the pool is told why, and tries again in its own time.
+      ...(lane === 'subscriber' ? {} : { sentinelRetryStrategy: () => null }),
       reconnectOnError: (error: Error) => this.#onErrorReply(error, client, host),
     })
     for (const [name, definition] of this.#scripts) client.defineCommand(name, definition)
     // ioredis tells the reason in events, and rejects with a word that says nothing. It prints what nobody listens to.
     client.on('error', (error: unknown) => {
-      firstError ??= error
+      firstError ??= tidy(error)
     })
     client.once('end', () => host.closed(client, firstError, []))
     const refused = this.#hearHandshake(client)
     const ready = client.connect().then(
       () => {
+        const word = refused()
+        // Where one may do something without a login, ioredis 5 calls a connection ready whose login was refused, and ends it.
+        if (classifyRedis(word) === 'auth') throw word
         isReady = true
         firstError = undefined
-        refused()
       },
       (error: unknown) => {
-        throw refused() ?? firstError ?? error
+        throw refused() ?? firstError ?? tidy(error)
       },
     )
     return { client, ready }
@@ -133,6 +138,7 @@ export class IoredisDialect implements Dialect {
         process.nextTick(() => stream?.uncork?.())
       }
       answer?.catch((error: unknown) => {
+        tidy(error)
         if (refused === undefined && classifyRedis(error) !== 'query' && !isConnectionLoss(error)) refused = error
       })
       return undefined
