@@ -1,44 +1,63 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { startMongoWire, startMongoWireSet, waitFor, type MongoWireServer } from '@millpond/rig'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { startMongoWireSet, waitFor, type MongoWireServer } from '@millpond/rig'
 import { observeMongo } from 'millpond/mongodb'
-import { clientOn, closeClients, DRIVERS, expectIdentities, expectTruth, sleepOn, USERS } from '../support/mongo.ts'
+import {
+  clientOn,
+  closeClients,
+  driverCounts,
+  DRIVERS,
+  driverWaiting,
+  expectIdentities,
+  expectTruth,
+  sleepOn,
+  USERS,
+  watchTruth,
+} from '../support/mongo.ts'
+import { startMongoTargets } from '../support/mongo-targets.ts'
 
-let server: MongoWireServer
-beforeAll(async () => {
-  server = await startMongoWire({ users: USERS })
-})
+const targets = await startMongoTargets()
+const server = targets.all[0]?.wire as MongoWireServer
 afterAll(async () => {
-  await server.stop()
+  await targets.stop()
 })
 afterEach(async () => {
   await closeClients()
 })
 
-describe.each(DRIVERS)('the counts of the %s driver', (_, Client) => {
-  it('are those of the driver at every event, and those of the server in the end', async () => {
-    const { client, view } = clientOn(server, { maxPoolSize: 3 }, { Client })
-    let looks = 0
-    const look = (): void => {
-      looks++
-      expectIdentities(view.stats())
-    }
-    for (const event of ['created', 'acquireStarted', 'acquired', 'released', 'destroyed'] as const)
-      view.on(event, look)
+describe.each(targets.cases)('the counts of the $driver driver on $target.name', ({ target, Client }) => {
+  it('are those of the driver at every event under contention, for those who wait too', async () => {
+    const { client, view } = clientOn(target, { maxPoolSize: 3 }, { Client })
+    const watch = watchTruth(view, client)
+    const waiting: [ours: number, drivers: number][] = []
+    view.on('acquireStarted', () => {
+      // The driver enters it into its queue after this event.
+      queueMicrotask(() => waiting.push([view.stats().waiting, driverWaiting(client)]))
+    })
+    const books = client.db('millpond_test').collection('books')
     await Promise.all(
-      Array.from({ length: 12 }, async () => {
-        await sleepOn(client, 5)
+      Array.from({ length: 24 }, async (_each, number) => {
+        await (target.wire === undefined ? books.insertOne({ number }) : sleepOn(client, 5))
         expectTruth(view, client)
       }),
     )
     const stats = expectTruth(view, client)
-    expect(stats).toMatchObject({ used: 0, waiting: 0, created: 3, acquired: 12, max: 3, kind: 'mongodb' })
-    expect(stats.acquiredAfterWait).toBeGreaterThanOrEqual(9)
-    expect(stats.use.count).toBe(12)
+    expect(stats).toMatchObject({ used: 0, waiting: 0, kind: 'mongodb' })
+    expect(stats.acquired).toBeGreaterThanOrEqual(24)
+    expect(stats.acquiredAfterWait).toBeGreaterThanOrEqual(1)
+    expect(stats.use.count).toBe(stats.acquired)
+    expect(watch.failures).toEqual([])
+    expect(watch.looks).toBeGreaterThan(100)
+    expect(waiting.map(([ours]) => ours)).toEqual(waiting.map(([, drivers]) => drivers))
+    expect(Math.max(...waiting.map(([ours]) => ours))).toBeGreaterThan(3)
+    if (target.wire === undefined) return
+    expect(stats).toMatchObject({ created: 3, acquired: 24, max: 3 })
+    expect(stats.acquiredAfterWait).toBeGreaterThanOrEqual(21)
     expect(stats.use.max).toBeGreaterThanOrEqual(4)
-    expect(looks).toBeGreaterThan(30)
-    expect((await server.view()).authenticated).toBe(3)
+    expect((await target.wire.view()).authenticated).toBe(3)
   })
+})
 
+describe.each(DRIVERS)('the counts of the %s driver', (_, Client) => {
   it('are right while operations wait, and for those who run out of time', async () => {
     const { client, view } = clientOn(server, { maxPoolSize: 2, waitQueueTimeoutMS: 500 }, { Client })
     await client.connect()
@@ -46,7 +65,7 @@ describe.each(DRIVERS)('the counts of the %s driver', (_, Client) => {
     await waitFor(() => view.stats().used === 2, { what: 'both are in use' })
     const waiting = [1, 2, 3].map(() => sleepOn(client, 1).catch((error: Error) => error.name))
     await waitFor(() => view.stats().waiting === 3, { what: 'three wait' })
-    expect(expectTruth(view, client).oldestWaiterMillis).toBeGreaterThanOrEqual(0)
+    await waitFor(() => expectTruth(view, client).oldestWaiterMillis > 0, { what: 'it is seen how long they wait' })
     expect(await Promise.all(waiting)).toEqual(Array(3).fill('MongoWaitQueueTimeoutError'))
     expect(expectTruth(view, client)).toMatchObject({ waiting: 0, timedOut: 3 })
     await Promise.all(running)
@@ -71,12 +90,24 @@ describe.each(DRIVERS)('the counts of the %s driver', (_, Client) => {
   it('are right for a listener who comes while connections are being opened', async () => {
     const client = new Client(server.uri(), { maxPoolSize: 4 })
     await client.connect()
+    // Logins take long from now on.
+    await server.failCommand({
+      mode: 'alwaysOn',
+      data: { failCommands: ['saslStart'], blockConnection: true, blockTimeMS: 200 },
+    })
     const running = Array.from({ length: 6 }, () => sleepOn(client, 20))
-    await waitFor(() => true, { what: 'a turn' })
+    await waitFor(() => driverCounts(client).creating > 0, { what: 'connections are being opened' })
     const view = observeMongo(client)
-    expectTruth(view, client)
+    const watch = watchTruth(view, client)
+    const { creating, waiting } = expectTruth(view, client)
+    expect(creating).toBeGreaterThan(0)
+    expect(waiting).toBe(driverWaiting(client))
+    expect(waiting).toBeGreaterThanOrEqual(creating)
     await Promise.all(running)
+    await server.failCommand({ mode: 'off' })
+    await waitFor(() => view.stats().creating === 0, { what: 'nothing is being opened any more' })
     expect(expectTruth(view, client)).toMatchObject({ used: 0, waiting: 0, creating: 0 })
+    expect(watch.failures).toEqual([])
     await view.close()
   })
 
@@ -88,6 +119,7 @@ describe.each(DRIVERS)('the counts of the %s driver', (_, Client) => {
       mode: 'alwaysOn',
       data: { failCommands: ['saslStart'], blockConnection: true, blockTimeMS: 200 },
     })
+    const watch = watchTruth(view, client, { clears: true })
     const running = Array.from({ length: 4 }, () => sleepOn(client, 100).catch(() => undefined))
     await waitFor(() => view.stats().creating > 0, { what: 'connections are being opened' })
     await server.failCommand({ mode: { times: 1 }, data: { failCommands: ['find'], closeConnection: true } })
@@ -102,6 +134,7 @@ describe.each(DRIVERS)('the counts of the %s driver', (_, Client) => {
     await waitFor(() => view.stats().creating === 0, { what: 'nothing is being opened' })
     await sleepOn(client, 1)
     expect(expectTruth(view, client)).toMatchObject({ used: 0, waiting: 0, creating: 0 })
+    expect(watch.failures).toEqual([])
     await server.failCommand({ mode: 'off' })
     await waitFor(async () => (await server.view()).authenticated === view.stats().total, { what: 'the server agrees' })
   })
@@ -111,12 +144,14 @@ describe.each(DRIVERS)('the counts of the %s driver', (_, Client) => {
     const [first] = members
     const { client, view } = clientOn(first ?? server, { maxPoolSize: 2, localThresholdMS: 1_000 }, { Client })
     await client.connect()
+    const watch = watchTruth(view, client)
     const { acquired } = view.stats() // the driver itself has asked once, whether the login works
     await Promise.all([
       ...Array.from({ length: 6 }, () => sleepOn(client, 20)),
       ...Array.from({ length: 12 }, () => sleepOn(client, 20, { readPreference: 'secondary' })),
     ])
     const stats = expectTruth(view, client)
+    expect(watch.failures).toEqual([])
     expect(stats.max).toBe(4)
     expect(stats.acquired - acquired).toBe(18)
     const servers = view.servers()

@@ -51,6 +51,27 @@ describe.each(DRIVERS)('faults, with the %s driver', (_, Client) => {
     expect(view.stats().total).toBe(0)
   })
 
+  it('what runs on a server that is silent ends by its deadline, and so does whoever waits behind it', async () => {
+    const { client, view } = clientOn(
+      server,
+      { maxPoolSize: 1, waitQueueTimeoutMS: 300, socketTimeoutMS: 1_000, retryReads: false },
+      { Client },
+    )
+    const nameOf = (error: Error): string => error.name
+    await sleepOn(client, 1)
+    server.pause()
+    const running = sleepOn(client, 1).catch(nameOf)
+    await waitFor(() => view.stats().used === 1, { what: 'it is sent' })
+    const waiting = sleepOn(client, 1).catch(nameOf)
+    await waitFor(() => view.stats().waiting === 1, { what: 'one waits' })
+    expect(await waiting).toBe('MongoWaitQueueTimeoutError')
+    expect(await running).toBe('MongoNetworkTimeoutError')
+    expect(expectTruth(view, client)).toMatchObject({ used: 0, waiting: 0, timedOut: 1 })
+    server.resume()
+    await waitFor(async () => (await sleepOn(client, 1)) !== undefined, { what: 'it works again' })
+    expectTruth(view, client)
+  })
+
   it('a server that refuses the login says so in its health, and shows no password', async () => {
     const wrong = { uri: () => server.uri({ password: 'a-wrong-password' }) }
     const { client, view } = clientOn(wrong, { serverSelectionTimeoutMS: 1_000 }, { Client })

@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import type { MongoWireServer } from '@millpond/rig'
 import type { PoolStats } from 'millpond'
 import { observeMongo, type MongoView, type MongoViewOptions } from 'millpond/mongodb'
+import { watchFrom, type Watch } from './watch-from.ts'
 
 /** The lowest and the latest driver that are supported. */
 export const DRIVERS = [
@@ -41,17 +42,22 @@ export async function closeClients(): Promise<void> {
 }
 
 interface DriverPool {
+  readonly waitQueueSize: number
   readonly totalConnectionCount: number
   readonly availableConnectionCount: number
   readonly pendingConnectionCount: number
   readonly currentCheckedOutCount: number
 }
 
+function driverPools(client: MongoClient): DriverPool[] {
+  const { topology } = client as unknown as { topology?: { s: { servers: Map<string, { pool: DriverPool }> } } }
+  return [...(topology?.s.servers.values() ?? [])].map(({ pool }) => pool)
+}
+
 /** What the driver itself would say, if it could be asked. */
 export function driverCounts(client: MongoClient) {
-  const { topology } = client as unknown as { topology?: { s: { servers: Map<string, { pool: DriverPool }> } } }
   const counts = { idle: 0, used: 0, creating: 0, total: 0 }
-  for (const { pool } of topology?.s.servers.values() ?? []) {
+  for (const pool of driverPools(client)) {
     counts.idle += pool.availableConnectionCount
     counts.used += pool.currentCheckedOutCount
     counts.creating += pool.pendingConnectionCount
@@ -66,13 +72,50 @@ export function expectIdentities(stats: PoolStats): void {
   expect(created).toBe(total + Object.values(destroyed).reduce((sum, count) => sum + count, 0))
 }
 
+function countsOf(view: MongoView): ReturnType<typeof driverCounts> {
+  const { idle, used, creating, total } = view.stats()
+  return { idle, used, creating, total }
+}
+
 /** The view, the driver and the arithmetic agree. */
 export function expectTruth(view: MongoView, client: MongoClient): PoolStats {
+  expect(countsOf(view)).toEqual(driverCounts(client))
   const stats = view.stats()
-  const { idle, used, creating, total } = stats
-  expect({ idle, used, creating, total }).toEqual(driverCounts(client))
   expectIdentities(stats)
   return stats
+}
+
+/** How many wait for a connection, as the driver has it; nothing may be opened to fill `minPoolSize` meanwhile. */
+export function driverWaiting(client: MongoClient): number {
+  return driverPools(client).reduce((sum, pool) => sum + pool.waitQueueSize + pool.pendingConnectionCount, 0)
+}
+
+const EVENTS = [
+  'created',
+  'createFailed',
+  'acquireStarted',
+  'acquireFailed',
+  'acquired',
+  'released',
+  'destroyed',
+] as const
+
+/**
+ * Compares the view with the driver at every event, and once more when the driver has ended the step that it told of.
+ *
+ * @param clears - whether connections are thrown away meanwhile: then the driver's own counts do not add up in between
+ */
+export function watchTruth(view: MongoView, client: MongoClient, { clears = false } = {}): Watch {
+  const watch = watchFrom(view, EVENTS, (event) => {
+    queueMicrotask(() => watch.look(`after '${event}'`, () => void expectTruth(view, client)))
+    expectIdentities(view.stats())
+    if (clears || event === 'destroyed') return
+    // The driver moves a connection from those being opened to those that are open around this event.
+    const moved = event === 'created' ? 1 : 0
+    const { idle, used, creating, total } = driverCounts(client)
+    expect(countsOf(view)).toEqual({ idle: idle + moved, used, creating: creating - moved, total: total + moved })
+  })
+  return watch
 }
 
 /** Has the server do nothing for that long, on a connection. */

@@ -2,7 +2,7 @@ import type { CloseReport } from '../../core/close-report.ts'
 import { PoolClosedError } from '../../core/errors.ts'
 import type { CloseOptions } from '../../core/managed-pool.ts'
 import type { DriverClient } from './driver.ts'
-import { rejectQueue } from './internals.ts'
+import { cutUsed, rejectQueue } from './internals.ts'
 import type { OpenWork } from './open-work.ts'
 import type { ServerCounts } from './server-counts.ts'
 
@@ -24,7 +24,7 @@ interface Ending extends CloseOptions {
 
 /**
  * Waits until nobody uses a connection and no transaction is open, or for the grace time; then has the driver close.
- * The driver's own close interrupts whatever runs, and says of nothing that it did.
+ * The driver's own close interrupts whatever runs, where it is not an old one, and says of nothing that it did.
  */
 export async function endInOrder({
   pool,
@@ -51,6 +51,7 @@ export async function endInOrder({
     rejected: rejected + sum(servers(), ({ ledger }) => ledger.waiting),
     holders: [...work.holders(), ...servers().flatMap((server) => server.holders())],
   }
+  const pools = servers().flatMap((server) => server.pool ?? [])
   letIn()
   const closing = Promise.resolve(owner.close()).catch(() => undefined)
   const isLate = await Promise.race([closing, pause(GOODBYE_MILLIS, false).then(() => true)])
@@ -59,6 +60,8 @@ export async function endInOrder({
     ;(client.topology as { close?: () => void } | undefined)?.close?.()
     await Promise.race([closing, pause(GOODBYE_MILLIS, false)])
   }
+  // Now that nothing new can be opened, so that nobody tries again.
+  for (const each of pools) cutUsed(each)
   return report
 }
 

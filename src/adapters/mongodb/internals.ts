@@ -83,6 +83,11 @@ export function rejectQueue(pool: DriverPool, error: () => unknown): number {
   return told
 }
 
+/** Ends the connections that are in use; what runs on them fails. */
+export function cutUsed(pool: DriverPool): void {
+  for (const connection of listOf(fieldOf(pool, 'checkedOut')) ?? []) (connection as { destroy?(): void }).destroy?.()
+}
+
 type CheckOut = (options?: { readonly signal?: AbortSignal }) => Promise<unknown>
 
 /**

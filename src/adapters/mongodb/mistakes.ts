@@ -13,7 +13,7 @@ export function suspicionOf({ options }: DriverClient): Pick<Suspect, 'factory' 
       createTimeoutMillis: Infinity,
       maxUseMillis: Math.min(bound(socketTimeoutMS), bound(timeoutMS)),
     },
-    deadlineMend: '`waitQueueTimeoutMS` (`mongoOptions` does) or `timeoutMS`',
+    deadlineMend: '`waitQueueTimeoutMS` (`mongoOptions` does) or `socketTimeoutMS`',
   }
 }
 

@@ -170,7 +170,7 @@ describe('a pool without any deadline', () => {
     const views = [of('open', {}), of('bounded', mongoOptions({})), of('short', { socketTimeoutMS: 5_000 })]
     await ticks()
     expect(warnings.filter(({ code }) => code === 'MILLPOND_NO_DEADLINE').map(({ message }) => message)).toEqual([
-      expect.stringMatching(/^pool "open": .*set `waitQueueTimeoutMS` \(`mongoOptions` does\) or `timeoutMS`/),
+      expect.stringMatching(/^pool "open": .*set `waitQueueTimeoutMS` \(`mongoOptions` does\) or `socketTimeoutMS`/),
     ])
     await Promise.all(views.map((view) => view.close()))
   })
