@@ -10,7 +10,7 @@ import { DataSource } from 'typeorm'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { waitFor } from '@millpond/rig'
 import { knexPool, mysqlDriver, sequelizePool } from 'millpond/mysql'
-import { callbackPoolOn, describeMysql, poolOn, startServer, type CallbackPool } from '../support/mysql.ts'
+import { callbackPoolOn, describeMysql, numbersTo, poolOn, startServer, type CallbackPool } from '../support/mysql.ts'
 
 /** Every library runs a transaction that inserts twice and fails: nothing may be left, and one connection has done it all. */
 describeMysql('on a MySQL pool', () => {
@@ -61,7 +61,7 @@ describeMysql('on a MySQL pool', () => {
     })
     await expect(failing).rejects.toBe(reason)
     await nothingIsLeft()
-    const numbers = sql<{ seq: number }>`(SELECT seq FROM seq_1_to_50)`.as('numbers')
+    const numbers = sql<{ seq: number }>`(${sql.raw(numbersTo(50))})`.as('numbers')
     let count = 0
     for await (const _row of db.selectFrom(numbers).selectAll().stream()) count++
     expect(count).toBe(50)
@@ -112,9 +112,9 @@ describeMysql('on a MySQL pool', () => {
     await expect(failing).rejects.toBe(reason)
     await nothingIsLeft()
     let streamed = 0
-    for await (const _row of knex.raw('SELECT seq FROM seq_1_to_100').stream()) streamed++
+    for await (const _row of knex.raw(numbersTo(100)).stream()) streamed++
     expect(streamed).toBe(100)
-    for await (const _row of knex.raw('SELECT seq FROM seq_1_to_100000').stream()) break
+    for await (const _row of knex.raw(numbersTo(100_000)).stream()) break
     await waitFor(() => pool.stats().used === 0, { what: 'Knex has given everything back' })
     await knex.destroy()
     // Knex leaves a pool that it did not make to its owner.

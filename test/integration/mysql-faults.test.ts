@@ -1,17 +1,17 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { sleep, startFaultProxy, waitFor, type FaultProxy } from '@millpond/rig'
 import { destroyedIn } from '../support/identities.ts'
-import { describeMysql, idOf, poolOn, rowOf, startServer, type TestPool } from '../support/mysql.ts'
+import { describeOwnMysql, idOf, poolOn, rowOf, startOwnServer, type TestPool } from '../support/mysql.ts'
 import { watchUncaught } from '../support/pg.ts'
 
-describeMysql('a MySQL pool whose server or network fails', () => {
-  let rig: Awaited<ReturnType<typeof startServer>>
+describeOwnMysql('a MySQL pool whose server or network fails', () => {
+  let rig: Awaited<ReturnType<typeof startOwnServer>>
   let proxy: FaultProxy
   let pool: TestPool
   let uncaught: ReturnType<typeof watchUncaught>
 
   beforeAll(async () => {
-    rig = await startServer({ settings: { 'max-connections': 15 } })
+    rig = await startOwnServer({ settings: { 'max-connections': 15 } })
   })
   afterAll(async () => {
     await rig.stop()
@@ -184,7 +184,7 @@ describeMysql('a MySQL pool whose server or network fails', () => {
   })
 
   it('logs in over TLS, and says so when it cannot', async () => {
-    const secure = await startServer({ tls: true })
+    const secure = await startOwnServer({ tls: true })
     pool = poolOn(secure.server, { ssl: { ca: secure.server.certificate() } })
     expect(await rowOf(pool, "SHOW STATUS LIKE 'Ssl_version'")).toMatchObject({
       Value: expect.stringMatching(/^TLS/) as string,

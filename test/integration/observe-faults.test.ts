@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import { startFaultProxy, startHttp, type FaultProxy, type HttpServer } from '@millpond/rig'
-import { describeMysql, startServer as startMysql } from '../support/mysql.ts'
+import { describeOwnMysql, startOwnServer as startMysql } from '../support/mysql.ts'
 import {
   balancedPoolSubject,
   httpAgentSubject,
@@ -61,7 +61,7 @@ describePostgres('pools on PostgreSQL', () => {
   keepsCountWhenFull(kinds, faulty)
 })
 
-describeMysql('pools on MariaDB', () => {
+describeOwnMysql('pools on MariaDB', () => {
   let rig: Awaited<ReturnType<typeof startMysql>>
   beforeAll(async () => {
     rig = await startMysql({ settings: { 'max-connections': TAKES } })

@@ -9,6 +9,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { startRedisCluster, tryStart, waitFor, type RedisClusterServers, type RedisServer } from '@millpond/rig'
 import { PoolRegistry } from 'millpond'
 import { redisClusterPool, redisPool } from 'millpond/redis'
+import { expectSameProgram } from '../support/guide.ts'
 import { ALL_DRIVERS, tryRedis, type NodeRedis } from '../support/redis.ts'
 
 const found = await tryRedis()
@@ -103,6 +104,11 @@ describe.skipIf(found === undefined)('programs made for a driver, whose construc
     expect(await server.clients()).toEqual([])
   })
 
+  it('ends alike on a signal', async () => {
+    await expectSameProgram('redis', server.url, 'right')
+    await waitFor(async () => (await server.clients()).length === 0, { what: 'the server has none left' })
+  })
+
   it('a registry shows them, tells of their health, and ends them', async () => {
     const registry = new PoolRegistry()
     const cache = registry.register(redisPool(Redis, { ...server.config, poolName: 'cache' }), { required: true })
@@ -128,40 +134,63 @@ describe.skipIf(found === undefined).each(['ioredis', 'node-redis'])('a script o
 })
 
 describe.skipIf(found === undefined).each(ALL_DRIVERS)('on $name', (driver) => {
-  it('the async context is the caller’s: commands, callbacks, `use`, after a wait and without', async () => {
+  it('calls back in the async context of whoever asked, after a wait and without', async () => {
     const pool = driver.pool(server, { max: 1 })
     const store = new AsyncLocalStorage<number>()
-    const seen: Record<string, (number | undefined)[]> = {}
+    // After an `await` of its own, a function has its context back from the language; a callback has it from its caller.
+    const seen = new Map<string, (number | undefined)[]>()
     const note = (what: string): void => {
-      ;(seen[what] ??= []).push(store.getStore())
+      seen.set(what, [...(seen.get(what) ?? []), store.getStore()])
+    }
+    const called = (what: string, send: (callback: () => void) => unknown): Promise<void> =>
+      new Promise((resolve) => {
+        void send(() => {
+          note(what)
+          resolve()
+        })
+      })
+    const work = async (n: number): Promise<void> => {
+      await Promise.all([1, 2].map(() => pool.use(() => note('use'))))
+      await pool.use(async (client) => {
+        if (!driver.isNodeRedis) await called('callback in use', (callback) => client.get('k', callback))
+      })
+      if (driver.isNodeRedis) return
+      const { client } = pool
+      await called('callback', (callback) => client.get('k', callback))
+      await called('callback of what blocks', (callback) => client.blpop(`list${n}`, 0.01, callback))
+      await called('callback of a transaction', (callback) => client.multi().get('k').exec(callback))
     }
     const callers = [1, 2, 3]
-    await Promise.all(
-      callers.map((n) =>
-        store.run(n, async () => {
-          await pool.client.get('k')
-          note('command')
-          await pool.use(async (client) => {
-            note('use')
-            await client.get('k')
-            note('command in use')
-          })
-          note('after use')
-          await driver.block(pool.client, `list${n}`, 0.01)
-          note('blocking command')
-          await pool.client.multi().get('k').exec()
-          note('transaction')
-          if (driver.isNodeRedis) return
-          await new Promise<void>((resolve) => {
-            void pool.client.get('k', () => {
-              note('callback')
-              resolve()
-            })
-          })
-        }),
-      ),
-    )
-    for (const [what, stores] of Object.entries(seen)) expect([what, stores.sort()]).toEqual([what, callers])
+    await Promise.all(callers.map((n) => store.run(n, work, n)))
+    const whats = ['callback', 'callback in use', 'callback of a transaction', 'callback of what blocks', 'use']
+    expect([...seen.keys()].sort()).toEqual(driver.isNodeRedis ? ['use'] : whats)
+    for (const [what, stores] of seen) expect([what, [...new Set(stores)].sort()]).toEqual([what, callers])
+    await pool.close()
+  })
+
+  it('tells messages in nobody else’s async context', async () => {
+    const pool = driver.pool(server)
+    const store = new AsyncLocalStorage<string>()
+    const heard: (string | undefined)[] = []
+    const listen = async (on: NodeRedis | Redis): Promise<void> => {
+      if (driver.isNodeRedis) await (on as NodeRedis).subscribe('news', () => void heard.push(store.getStore()))
+      else {
+        on.on('message', () => heard.push(store.getStore()))
+        await (on as Redis).subscribe('news')
+      }
+    }
+    // Connections are opened while somebody else's request runs.
+    await store.run('whoever opened it', async () => {
+      await pool.client.get('k')
+      await using _ = await pool.subscriber()
+    })
+    await store.run('whoever listens', async () => {
+      await listen(pool.client)
+      await listen(await pool.subscriber())
+    })
+    await store.run('whoever publishes', () => pool.client.publish('news', 'one'))
+    await waitFor(() => heard.length === 2, { what: 'both hear it' })
+    for (const context of heard) expect([undefined, 'whoever listens']).toContain(context)
     await pool.close()
   })
 
