@@ -128,10 +128,20 @@ describe('a request that waits for a socket', () => {
     const agents = make({ maxSockets: 1, maxWaiting: 2 })
     const storage = new AsyncLocalStorage<number>()
     const seen = [1, 2, 3].map((number) =>
-      storage.run(number, () => get(agents, '/echo').then(() => storage.getStore())),
+      storage.run(
+        number,
+        () =>
+          new Promise<(number | undefined)[]>((resolve, reject) => {
+            const request = nodeGet(`${server.origin}/echo`, { agent: agents.httpAgent }, (response) => {
+              const answered = storage.getStore()
+              response.resume().once('end', () => resolve([answered, storage.getStore()]))
+            })
+            request.on('error', reject)
+          }),
+      ),
     )
     await expect(get(agents, '/echo')).rejects.toMatchObject({ code: 'ERR_POOL_OVERLOADED' })
-    expect(await Promise.all(seen)).toEqual([1, 2, 3])
+    expect(await Promise.all(seen)).toEqual([1, 2, 3].map((number) => [number, number]))
     expect(agents.stats()).toMatchObject({ refused: 1, acquired: 3 })
     expect(agents.stats().acquiredAfterWait).toBeGreaterThanOrEqual(2)
   })

@@ -1,7 +1,11 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import http from 'node:http'
+import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { MongoClient } from 'mongodb'
+import type mysqlCallbacks from 'mysql2'
+import callbacksLowest from 'mysql2-low'
+import mysqlLowest from 'mysql2-low/promise'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -23,6 +27,9 @@ import {
 import { isSeenAsOurs } from '../support/observed.ts'
 import { describePostgres, startServer as startPostgres } from '../support/pg.ts'
 
+/** It has no types of its own. */
+const pgLowest = createRequire(import.meta.url)('pg-lowest') as typeof pg
+
 describePostgres('on PostgreSQL', () => {
   let rig: Awaited<ReturnType<typeof startPostgres>>
   beforeAll(async () => {
@@ -31,7 +38,9 @@ describePostgres('on PostgreSQL', () => {
   afterAll(async () => {
     await rig.stop()
   })
-  isSeenAsOurs('pg.Pool', (options) => pgSubject(rig.server.config, options), { hasTimeout: true, waitsInSight: true })
+  const ofPg = { hasTimeout: true, waitsInSight: true, hasCallbacks: true }
+  isSeenAsOurs('pg.Pool', (options) => pgSubject(rig.server.config, options), ofPg)
+  isSeenAsOurs('pg.Pool of the lowest pg', (options) => pgSubject(rig.server.config, options, pgLowest), ofPg)
   isSeenAsOurs('tarn', (options) => tarnSubject(rig.server.config, options), { hasTimeout: true, waitsInSight: true })
   isSeenAsOurs('knex', (options) => knexSubject(rig.server.config, options), { hasTimeout: true, waitsInSight: true })
   isSeenAsOurs('generic-pool', (options) => genericSubject(rig.server.config, options), {
@@ -56,14 +65,20 @@ describeMysql('on MariaDB', () => {
   afterAll(async () => {
     await rig.stop()
   })
-  isSeenAsOurs('mysql2/promise', (options) => mysqlSubject(rig.server.config, options), {
-    hasTimeout: false,
-    waitsInSight: true,
-  })
-  isSeenAsOurs('mysql2', (options) => mysqlCallbackSubject(rig.server.config, options), {
-    hasTimeout: false,
-    waitsInSight: true,
-  })
+  const ofPromises = { hasTimeout: false, waitsInSight: true }
+  const ofCallbacks = { ...ofPromises, hasCallbacks: true }
+  isSeenAsOurs('mysql2/promise', (options) => mysqlSubject(rig.server.config, options), ofPromises)
+  isSeenAsOurs(
+    'mysql2/promise of the lowest mysql2',
+    (options) => mysqlSubject(rig.server.config, options, mysqlLowest as unknown as typeof mysql),
+    ofPromises,
+  )
+  isSeenAsOurs('mysql2', (options) => mysqlCallbackSubject(rig.server.config, options), ofCallbacks)
+  isSeenAsOurs(
+    'the lowest mysql2',
+    (options) => mysqlCallbackSubject(rig.server.config, options, callbacksLowest as unknown as typeof mysqlCallbacks),
+    ofCallbacks,
+  )
 
   /** A pool, a view on it, and how many connections it has. */
   const observed = (options: mysql.PoolOptions) => {

@@ -72,6 +72,13 @@ function undiciSubject(
         return await (await undici.request(`${origin}/echo`, { dispatcher, method: 'POST', body, headers })).body.text()
       }),
     work: (millis) => get(`/slow?millis=${millis}`),
+    call: (callback) => {
+      const ask = (then: () => void): void =>
+        dispatcher.request({ origin, path: '/slow?millis=1', method: 'GET' }, (_error, { body }) => {
+          body.resume().once('end', then)
+        })
+      ask(() => ask(callback))
+    },
     counts: () => {
       const { stats } = dispatcher as unknown as { readonly stats: UndiciStats | Record<string, UndiciStats> }
       const all = 'running' in stats ? [stats as UndiciStats] : Object.values(stats)
@@ -132,6 +139,15 @@ function agentSubject(server: Server, options: SubjectOptions, agent: AgentLists
     get,
     borrow: () => borrowBy((body, began) => send('/echo', 'POST', body, began)),
     work: (millis) => get(`/slow?millis=${millis}`),
+    call: (callback) => {
+      const ask = (then: () => void): void => {
+        const sent = request(`${origin}/slow?millis=1`, { agent: agent as unknown as https.Agent }, (response) => {
+          response.resume().once('end', then)
+        })
+        sent.end()
+      }
+      ask(() => ask(callback))
+    },
     counts: () => {
       const { sockets, freeSockets, requests } = agent
       const count = (lists: NodeJS.ReadOnlyDict<unknown[]>): number => Object.values(lists).flat().length

@@ -12,6 +12,8 @@ export interface Subject {
   borrow(): Promise<() => unknown>
   /** Has the server work for that long, on a connection of the pool's own choice. */
   work(millis: number): Promise<unknown>
+  /** Works by itself, then on a connection of its own, and calls back: where the kind has callbacks. */
+  readonly call?: (callback: () => void) => void
   /** What the pool itself would say, as far as it would. */
   counts(): { readonly used: number; readonly idle: number }
   end(): Promise<unknown>
@@ -31,8 +33,12 @@ type MysqlConfig = mysql.ConnectionOptions
 const sleepPg = (millis: number): string => `SELECT pg_sleep(${millis / 1000})`
 const sleepMysql = (millis: number): string => `SELECT SLEEP(${millis / 1000})`
 
-export function pgSubject(config: PgConfig, { max, waitMillis, isBroken }: SubjectOptions): Subject {
-  const pool = new pg.Pool({
+export function pgSubject(
+  config: PgConfig,
+  { max, waitMillis, isBroken }: SubjectOptions,
+  { Pool }: Pick<typeof pg, 'Pool'> = pg,
+): Subject {
+  const pool = new Pool({
     ...config,
     ...(isBroken ? { port: 1 } : {}),
     max,
@@ -48,6 +54,14 @@ export function pgSubject(config: PgConfig, { max, waitMillis, isBroken }: Subje
       return () => client.release()
     },
     work: (millis) => pool.query(sleepPg(millis)),
+    call: (callback) => {
+      pool.query(sleepPg(1), () => {
+        pool.connect((_error, _client, release) => {
+          release()
+          callback()
+        })
+      })
+    },
     counts: () => ({ used: pool.totalCount - pool.idleCount, idle: pool.idleCount }),
     end: () => pool.end(),
   }
@@ -58,8 +72,12 @@ interface MysqlQueues {
   readonly _freeConnections: { readonly length: number }
 }
 
-export function mysqlSubject(config: MysqlConfig, { max, isBroken }: SubjectOptions): Subject {
-  const pool = mysql.createPool({ ...config, ...(isBroken ? { port: 1 } : {}), connectionLimit: max })
+export function mysqlSubject(
+  config: MysqlConfig,
+  { max, isBroken }: SubjectOptions,
+  { createPool }: Pick<typeof mysql, 'createPool'> = mysql,
+): Subject {
+  const pool = createPool({ ...config, ...(isBroken ? { port: 1 } : {}), connectionLimit: max })
   const queues = pool.pool as unknown as MysqlQueues
   return {
     pool,
@@ -78,8 +96,12 @@ const mysqlCounts = ({ _allConnections: all, _freeConnections: free }: MysqlQueu
   idle: free.length,
 })
 
-export function mysqlCallbackSubject(config: MysqlConfig, { max, isBroken }: SubjectOptions): Subject {
-  const pool = mysqlCallbacks.createPool({ ...config, ...(isBroken ? { port: 1 } : {}), connectionLimit: max })
+export function mysqlCallbackSubject(
+  config: MysqlConfig,
+  { max, isBroken }: SubjectOptions,
+  { createPool }: Pick<typeof mysqlCallbacks, 'createPool'> = mysqlCallbacks,
+): Subject {
+  const pool = createPool({ ...config, ...(isBroken ? { port: 1 } : {}), connectionLimit: max })
   return {
     pool,
     borrow: () =>
@@ -93,6 +115,14 @@ export function mysqlCallbackSubject(config: MysqlConfig, { max, isBroken }: Sub
       new Promise((resolve, reject) => {
         pool.query(sleepMysql(millis), (error, rows) => (error === null ? resolve(rows) : reject(error)))
       }),
+    call: (callback) => {
+      pool.query(sleepMysql(1), () => {
+        pool.getConnection((_error, connection) => {
+          connection.release()
+          callback()
+        })
+      })
+    },
     counts: () => mysqlCounts(pool as unknown as MysqlQueues),
     end: () =>
       new Promise<void>((resolve) => {
