@@ -69,7 +69,7 @@ async function main(options: DemoOptions): Promise<void> {
   screen.progress('Starting servers: PostgreSQL, Redis, MariaDB, HTTP, gRPC, and a stand-in for MongoDB …')
   const servers = await startServers(options.url, (step) => undo.push(step))
   for (const each of servers.missing) screen.progress(each)
-  if (servers.missing.length > 0)
+  if (servers.missing.some((each) => each.includes('is not installed')))
     screen.progress('(`node scripts/install-servers.mjs` installs them on Debian and Ubuntu, as root.)')
   const { postgres } = servers
   const url = options.url ?? postgres?.connectionString ?? ''
@@ -124,7 +124,7 @@ async function runPhases(
   for (const phase of PHASES) {
     load.set(phase.clients, phase.pauseMillis)
     const name = phase.away === 'database' && postgres === undefined ? 'steady' : phase.name
-    if (phase.away === 'prices') await prices.kill()
+    if (phase.away === 'prices') await prices?.kill()
     const until = performance.now() + options.seconds * 1_000 * phase.share
     const recovery = phase.away === 'database' && postgres !== undefined ? restart(pools, postgres) : undefined
     // On a slow machine the database may need more time to come back than its phase has; what follows needs it.
@@ -150,7 +150,7 @@ async function runPhases(
     if (isEnding) await new Promise(() => undefined)
     outage = (await recovery) ?? outage
     screen.endPhase(pools.registry.stats())
-    if (phase.away === 'prices') await prices.start()
+    if (phase.away === 'prices') await prices?.start()
   }
   return outage
 }

@@ -10,7 +10,7 @@ export interface DemoOptions {
 
 export const HELP = `npm start -- [options]
 
-  --seconds N    how long the load runs, 8 or more (default 24)
+  --seconds N    how long the load runs, 4 or more (default 24)
   --keep         leave the service running afterwards
   --url URL      use your own PostgreSQL instead of an embedded one (it is not restarted)
   --port N       port of the service on 127.0.0.1 (default: a free one)
@@ -35,7 +35,7 @@ export function readOptions(args: readonly string[]): DemoOptions | 'help' {
     throw new Error('Expected --url to begin with postgres:// (the value is not shown, as it may hold a password)')
   }
   return {
-    seconds: wholeNumber('seconds', values.seconds, 8, 600),
+    seconds: wholeNumber('seconds', values.seconds, 4, 600),
     keep: values.keep,
     url,
     port: wholeNumber('port', values.port, 0, 65_535),

@@ -81,26 +81,33 @@ export function makePools(url: string, { redis, mariadb, mongo, prices, shipping
     registry.register(observeMongo(events, { name }))
   }
 
-  const catalogue = registry.register(
-    httpPool(
-      undici,
-      configured('prices', 'http', {
-        preset: 'http',
-        url: prices.origin,
-        acquireTimeoutMillis: 500,
-        headersTimeoutMillis: 500,
-        failFastWhenDown: true,
-        driver: { retry: true, circuit: true },
-      }),
-    ),
-  )
+  const catalogue =
+    prices &&
+    registry.register(
+      httpPool(
+        undici,
+        configured('prices', 'http', {
+          preset: 'http',
+          url: prices.origin,
+          acquireTimeoutMillis: 500,
+          headersTimeoutMillis: 500,
+          failFastWhenDown: true,
+          driver: { retry: true, circuit: true },
+        }),
+      ),
+    )
 
+  const carrier =
+    shipping && registry.register(quotesPool(configured('shipping', 'grpc', { url: shipping.target, max: 4 })))
+  return { registry, configs, orders, cache, ledger, events, catalogue, carrier }
+}
+
+/** The pool of the carrier's service, whose client class comes from its description. */
+function quotesPool({ target, ...channels }: AdapterOptions<'grpc'>) {
   const { millpond } = grpc.loadPackageDefinition(loadSync(RIG_PROTO)) as unknown as {
     millpond: { rig: { Echo: new (...args: ConstructorParameters<typeof grpc.Client>) => QuoteClient } }
   }
-  const { target, ...channels } = configured('shipping', 'grpc', { url: shipping.target, max: 4 })
-  const carrier = registry.register(grpcPool(millpond.rig.Echo, target, grpc.credentials.createInsecure(), channels))
-  return { registry, configs, orders, cache, ledger, events, catalogue, carrier }
+  return grpcPool(millpond.rig.Echo, target, grpc.credentials.createInsecure(), channels)
 }
 
 export type Pools = ReturnType<typeof makePools>

@@ -102,9 +102,9 @@ export class PooledShop implements Shop {
   /** A price that cannot be had is no reason to lose an order. */
   async #price({ userId }: Order): Promise<number> {
     try {
-      const { statusCode, body } = await this.#pools.catalogue.request(`/prices/${userId}`)
-      await body.dump()
-      if (statusCode === 200) return 1
+      const answer = await this.#pools.catalogue?.request(`/prices/${userId}`)
+      await answer?.body.dump()
+      if (answer?.statusCode === 200) return 1
     } catch {
       // Away, too slow, or the circuit is open.
     }
@@ -112,12 +112,9 @@ export class PooledShop implements Shop {
     return LIST_PRICE
   }
 
-  async #quote({ userId }: Order): Promise<string> {
-    const { text } = await this.#pools.carrier.promises.unary(
-      { text: `parcel for ${userId}` },
-      { timeoutMillis: 2_000 },
-    )
-    return text
+  async #quote({ userId }: Order): Promise<string | undefined> {
+    const parcel = { text: `parcel for ${userId}` }
+    return (await this.#pools.carrier?.promises.unary(parcel, { timeoutMillis: 2_000 }))?.text
   }
 
   async #book(id: string, { userId, total }: Order): Promise<void> {

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startPrometheus, tryStart, waitFor } from '@millpond/rig'
 import type { PoolDetail } from 'millpond/dashboard'
@@ -9,13 +12,22 @@ const POOLS = ['orders', 'cache', 'ledger', 'events', 'prices', 'shipping']
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
 /** Runs the demo as npm start does, without its build. */
-function start(...args: string[]): {
+function start(...args: string[]): Demo {
+  return startWith({}, ...args)
+}
+
+interface Demo {
   output: () => string
   ended: Promise<number | null>
   child: ReturnType<typeof spawn>
   saw: (text: string) => Promise<void>
-} {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+function startWith(env: NodeJS.ProcessEnv, ...args: string[]): Demo {
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   const note = (chunk: Buffer): void => {
     output += chunk.toString()
@@ -31,6 +43,12 @@ function start(...args: string[]): {
       while (!output.includes(text)) await once(child, 'text')
     },
   }
+}
+
+/** Its exit code, and all that it printed. */
+async function endOf(demo: Demo): Promise<{ code: number | null; text: string }> {
+  const code = await demo.ended
+  return { code, text: demo.output() }
 }
 
 const numberAfter = (text: string, label: string): number => Number(new RegExp(`${label}\\s+(\\d+)`).exec(text)?.[1])
@@ -87,10 +105,39 @@ describe('npm start', () => {
     expect(demo.output()).toMatch(/Draining[^]*6 pools closed/)
   })
 
+  it('names what is not there, and does without it', { timeout: 120_000 }, async ({ onTestFinished }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'millpond-demo-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    // One that is installed, and does not start.
+    writeFileSync(join(folder, 'redis-server'), '#!/bin/sh\necho "no memory is left" >&2\nexit 1\n', { mode: 0o755 })
+    const [demo, nothing] = await Promise.all([
+      endOf(
+        startWith(
+          { MILLPOND_RIG_WITHOUT: 'mariadbd', PATH: `${folder}${delimiter}${process.env['PATH']}` },
+          '--seconds',
+          '4',
+        ),
+      ),
+      endOf(startWith({ MILLPOND_RIG_WITHOUT: 'postgres,mariadbd,redis-server' }, '--seconds', '4')),
+    ])
+    expect(demo.text).toMatch(/^MariaDB is not installed: orders are kept in PostgreSQL alone\.$/m)
+    expect(demo.text).toMatch(/^Redis could not be started \(.+\): users are read from PostgreSQL each time\.$/m)
+    expect(demo.text).toContain('`node scripts/install-servers.mjs` installs them')
+    expect(demo.code).toBe(0)
+    for (const pool of ['orders', 'events', 'prices', 'shipping'])
+      expect(demo.text, pool).toMatch(new RegExp(`^  ${pool} .* (open|paused)$`, 'm'))
+    for (const pool of ['cache', 'ledger']) expect(demo.text, pool).not.toMatch(new RegExp(`^  ${pool} `, 'm'))
+    expect(numberAfter(demo.text, 'requests')).toBeGreaterThan(100)
+    expect(demo.text).toMatch(/4 pools closed: \d+ connections in order, 0 cut/)
+    // Without any database there is no shop, and it is said how to give it one.
+    expect(nothing.code).toBe(1)
+    expect(nothing.text).toMatch(/^PostgreSQL is not installed, .*npm start -- --url postgres:\/\//m)
+  })
+
   it('says what is wrong with an option, and shows no password', { timeout: 120_000 }, async () => {
     const wrong = start('--seconds', 'many')
     expect(await wrong.ended).toBe(1)
-    expect(wrong.output()).toContain("Expected --seconds to be a whole number from 8 to 600, got 'many'")
+    expect(wrong.output()).toContain("Expected --seconds to be a whole number from 4 to 600, got 'many'")
     const unreachable = start('--url', 'postgres://someone:very-secret@127.0.0.1:1/none')
     expect(await unreachable.ended).toBe(1)
     expect(unreachable.output()).toContain('ECONNREFUSED')
