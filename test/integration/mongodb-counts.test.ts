@@ -1,13 +1,13 @@
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { startMongoWireSet, waitFor, type MongoWireServer } from '@millpond/rig'
 import { observeMongo } from 'millpond/mongodb'
+import { expectIdentities } from '../support/identities.ts'
 import {
   clientOn,
   closeClients,
   driverCounts,
   DRIVERS,
   driverWaiting,
-  expectIdentities,
   expectTruth,
   sleepOn,
   USERS,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHttp, waitFor, type HttpServer } from '@millpond/rig'
 import { PoolRegistry } from 'millpond'
 import { observe } from 'millpond/observe'
-import { expectIdentities } from '../support/mongo.ts'
+import { expectIdentities } from '../support/identities.ts'
 import {
   balancedPoolSubject,
   httpAgentSubject,

@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import type { MongoWireServer } from '@millpond/rig'
 import type { PoolStats } from 'millpond'
 import { observeMongo, type MongoView, type MongoViewOptions } from 'millpond/mongodb'
+import { expectIdentities } from './identities.ts'
 import { watchFrom, type Watch } from './watch-from.ts'
 
 /** The lowest and the latest driver that are supported. */
@@ -64,12 +65,6 @@ export function driverCounts(client: MongoClient) {
     counts.total += pool.availableConnectionCount + pool.currentCheckedOutCount
   }
   return counts
-}
-
-export function expectIdentities(stats: PoolStats): void {
-  const { requested, acquired, timedOut, aborted, refused, failed, waiting, created, total, destroyed } = stats
-  expect(requested).toBe(acquired + timedOut + aborted + refused + failed + waiting)
-  expect(created).toBe(total + Object.values(destroyed).reduce((sum, count) => sum + count, 0))
 }
 
 function countsOf(view: MongoView): ReturnType<typeof driverCounts> {

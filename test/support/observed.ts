@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { waitFor } from '@millpond/rig'
 import { PoolRegistry, type ManagedPool, type PoolStats } from 'millpond'
 import { observe } from 'millpond/observe'
-import { expectIdentities } from './mongo.ts'
+import { expectIdentities } from './identities.ts'
 import type { Subject, SubjectOptions } from './observe.ts'
 
 const ended: Subject[] = []
