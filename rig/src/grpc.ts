@@ -40,7 +40,7 @@ export class GrpcServer extends ProgramServer<GrpcProgramOptions> {
   protected readonly what = 'the gRPC server'
 
   constructor(folder: string, options: GrpcProgramOptions) {
-    super('./grpc-program.ts', folder, options)
+    super('grpc-program.ts', folder, options)
   }
 
   /** What a client connects to. */

@@ -63,7 +63,7 @@ export class HttpServer extends ProgramServer<HttpProgramOptions> {
   readonly #clients: readonly CertificateFiles[]
 
   constructor(folder: string, options: HttpProgramOptions) {
-    super('./http-program.ts', folder, options)
+    super('http-program.ts', folder, options)
     this.#folder = folder
     this.#clients = options.clients ?? []
     const scheme = (options.protocol ?? 'http') === 'http' ? 'http' : 'https'

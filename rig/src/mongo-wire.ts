@@ -64,7 +64,7 @@ export class MongoWireServer extends ProgramServer<MongoWireProgramOptions> {
   readonly #options: MongoWireProgramOptions
 
   constructor(folder: string, options: MongoWireProgramOptions) {
-    super('./mongo-wire/program.ts', folder, options)
+    super('mongo-wire/program.ts', folder, options)
     this.#options = options
   }
 

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { endChild, hasEnded, pauseAll, removeFolder, spawnServer } from './child.ts'
+import { compiled } from './compiled.ts'
 import { waitFor } from './wait.ts'
 
 /** What every program of the rig is told. */
@@ -26,9 +26,9 @@ export abstract class ProgramServer<O extends ProgramOptions> implements AsyncDi
   #controlPort = 0
   #log = ''
 
-  /** @param program - the file's name in this folder */
+  /** @param program - the file's name, from this folder on */
   constructor(program: string, folder: string, options: O) {
-    this.#program = fileURLToPath(new URL(program, import.meta.url))
+    this.#program = program
     this.#folder = folder
     this.#options = options
     this.port = options.port
@@ -53,7 +53,7 @@ export abstract class ProgramServer<O extends ProgramOptions> implements AsyncDi
   /** Starts the server again on its port, after {@link shutdown} or {@link kill}. */
   async start(): Promise<void> {
     if (this.isRunning) return
-    const args = ['--import', import.meta.resolve('tsx'), this.#program, JSON.stringify(this.#options)]
+    const args = [compiled(this.#program), JSON.stringify(this.#options)]
     const child = spawnServer(process.execPath, args, { cwd: this.#folder })
     this.#child = child
     let said = ''
