@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { freePort, startFaultProxy, startHttp, waitFor, type HttpServer } from '@millpond/rig'
+import { startFaultProxy, startHttp, waitFor, type HttpServer } from '@millpond/rig'
 import { closeHttpPools, get, httpPoolOn, keepRequesting } from '../support/http.ts'
 
 let server: HttpServer
@@ -161,29 +161,25 @@ describe('a server that is silent', () => {
 
 describe('a server that drains', () => {
   it('has its connections left in time, and loses no request', async () => {
-    const [one, two] = await Promise.all([startHttp(), startHttp()])
+    await using one = await startHttp()
     await using proxy = await startFaultProxy(one)
     const pool = httpPoolOn({ origin: `http://127.0.0.1:${proxy.port}` }, { max: 6 })
     const load = keepRequesting(() => get(pool, '/slow?millis=2'), 6)
     await waitFor(() => load.succeeded > 30, { what: 'requests succeed' })
-    proxy.setTarget(two)
+    proxy.setTarget(server)
     await one.drain()
     await waitFor(async () => (await one.view()).open === 0, { what: 'the old server is left' })
     const before = load.succeeded
     await waitFor(() => load.succeeded > before + 30, { what: 'requests succeed on the new one' })
     await load.stop()
     expect(load.failures).toEqual([])
-    await Promise.all([one.stop(), two.stop()])
   })
 })
 
 describe('the address of a name', () => {
   it('is looked up again, and connections to one that is gone are closed', async () => {
-    const port = await freePort()
-    const [one, two] = await Promise.all([
-      startHttp({ port, address: '127.0.0.1' }),
-      startHttp({ port, address: '127.0.0.2' }),
-    ])
+    const { port } = server
+    await using two = await startHttp({ port, address: '127.0.0.2' })
     let address = '127.0.0.1'
     const lookup = (
       _: string,
@@ -195,11 +191,10 @@ describe('the address of a name', () => {
     }
     const pool = httpPoolOn({ origin: `http://service.test:${port}` }, { connect: { lookup }, dnsRefreshMillis: 50 })
     await get(pool, '/echo')
-    expect((await one.view()).requests).toBe(1)
+    expect((await server.view()).requests).toBe(1)
     address = '127.0.0.2'
-    await waitFor(async () => (await one.view()).open === 0, { what: 'the old address is left' })
+    await waitFor(async () => (await server.view()).open === 0, { what: 'the old address is left' })
     await get(pool, '/echo')
     expect((await two.view()).requests).toBe(1)
-    await Promise.all([one.stop(), two.stop()])
   })
 })

@@ -11,7 +11,7 @@ const find = (name: string): string => dirname(createRequire(import.meta.url).re
 const folders = { latest: process.env['MILLPOND_TEST_UNDICI'] ?? find('undici'), lowest: find('undici-low') }
 
 // Undici 8, with a Node that it loads on, and all tests of HTTP on the lowest one: `npm run test:matrix`.
-it.each([
+it.concurrent.each([
   ['the pool', 'latest', 'undici-program', 'adapters/http'],
   ['a view', 'latest', 'observe-undici-program', 'observe'],
   ['the pool', 'lowest', 'undici-program', 'adapters/http'],
