@@ -51,7 +51,7 @@ interface Plugin extends ESLint.Plugin {
   readonly configs: {
     /** Mistakes: errors for what loses connections or data, warnings for the rest. */
     readonly recommended: Linter.Config[]
-    /** All rules as errors, `no-unread-body` on every path. */
+    /** All rules as errors, `no-unread-body` on every path, `no-ignored-options` also of what takes a bound away. */
     readonly strict: Linter.Config[]
   }
 }
@@ -71,7 +71,11 @@ plugin.configs.recommended.push({
 plugin.configs.strict.push({
   name: 'millpond/strict',
   plugins: { millpond: plugin },
-  rules: { ...entries('strict'), 'millpond/no-unread-body': ['error', { everyPath: true }] },
+  rules: {
+    ...entries('strict'),
+    'millpond/no-ignored-options': ['error', { unbounded: true }],
+    'millpond/no-unread-body': ['error', { everyPath: true }],
+  },
 })
 
 function entries(set: 'recommended' | 'strict'): Linter.RulesRecord {

@@ -48,6 +48,8 @@ testRule('require-connection-timeout', {
     { name: 'Sequelize', code: `import { Sequelize } from 'sequelize'\nnew Sequelize(process.env.URL, { pool: { acquire: 0 } })`, errors: [s('off')] },
     { name: 'Millpond with Infinity', code: `import { Pool } from 'millpond'\nnew Pool(factory, { acquireTimeoutMillis: Infinity })`, errors: [s('off')] },
     { name: 'TypeScript, with satisfies', code: `import { Pool, type PoolConfig } from 'pg'\nnew Pool({ max: 5 } satisfies PoolConfig)`, errors: [s('missing')] },
+    { name: 'ioredis with connectTimeout 0', code: `import Redis from 'ioredis'\nnew Redis({ connectTimeout: 0 })`, errors: [s('off')] },
+    { name: 'a gRPC pool of Millpond with Infinity', code: `import { grpcPool } from 'millpond/grpc'\ngrpcPool(Users, 'users:50051', credentials, { acquireTimeoutMillis: Infinity })`, errors: [s('off')] },
   ],
   right: [
     { name: 'pg', code: `import pg from 'pg'\nnew pg.Pool({ connectionTimeoutMillis: 2_000 })` },
@@ -57,6 +59,8 @@ testRule('require-connection-timeout', {
     { name: 'Millpond has a deadline of its own', code: `import { Pool } from 'millpond'\nnew Pool(factory)` },
     { name: 'mysql2 has none to set', code: `import mysql from 'mysql2'\nmysql.createPool({ connectionLimit: 5 })` },
     { name: 'ioredis', code: `import Redis from 'ioredis'\nnew Redis()` },
+    { name: 'undici has deadlines of its own', code: `import { Pool } from 'undici'\nnew Pool(origin, { connections: 5 })` },
+    { name: 'grpc has a deadline for each call', code: `import grpc from '@grpc/grpc-js'\nnew Users('users:50051', grpc.credentials.createInsecure(), { 'grpc.keepalive_time_ms': 30_000 })` },
     { name: 'some other Pool', code: `import { Pool } from './pool.js'\nnew Pool({})` },
   ],
 }) // prettier-ignore
@@ -96,6 +100,14 @@ testRule('no-ignored-options', {
     { name: 'http.Agent', code: `const http = require('http')\nnew http.Agent({ keepAlive: true, keepAliveTimeout: 30000 })`, errors: [{ messageId: 'ignored', suggestions: 1 }] },
     { name: 'grpc', code: `import grpc from '@grpc/grpc-js'\nnew Users('a', grpc.credentials.createInsecure(), { 'grpc.http2.max_pings_without_data': 0 })`, errors: [{ messageId: 'ignored', suggestions: 1 }] },
     { name: 'Knex and Sequelize, inside of pool', code: `import { Sequelize } from 'sequelize'\nnew Sequelize(u, { pool: { acquireTimeoutMillis: 5 } })`, errors: [{ messageId: 'ignored', suggestions: [{ messageId: 'rename', output: `import { Sequelize } from 'sequelize'\nnew Sequelize(u, { pool: { acquire: 5 } })` }] }] },
+    { name: 'TypeORM, renamed', code: `import { DataSource } from 'typeorm'\nnew DataSource({ type: 'postgres', max: 5 })`, errors: [{ messageId: 'ignored', suggestions: [{ messageId: 'rename', output: `import { DataSource } from 'typeorm'\nnew DataSource({ type: 'postgres', poolSize: 5 })` }] }] },
+    { name: 'Prisma’s adapter, which takes the pool itself', code: `import { PrismaPg } from '@prisma/adapter-pg'\nnew PrismaPg({ pool })`, errors: [{ messageId: 'ignored', suggestions: 1 }] },
+    { name: 'generic-pool: nobody looks for what is idle', code: `import { createPool } from 'generic-pool'\ncreatePool(factory, { max: 4, acquireTimeoutMillis: 5, idleTimeoutMillis: 5 })`, errors: ['ignored'] },
+    { name: 'generic-pool: nor by 0', code: `import { createPool } from 'generic-pool'\ncreatePool(factory, { max: 4, idleTimeoutMillis: 5, evictionRunIntervalMillis: 0 })`, errors: ['misread'] },
+    { name: 'mongodb: maxConnecting 0 throws', code: `import { MongoClient } from 'mongodb'\nnew MongoClient(u, { maxConnecting: 0 })`, errors: [{ messageId: 'refused', suggestions: 1 }] },
+    { name: 'mysql2: a queue without end', code: `import mysql from 'mysql2'\nmysql.createPool({ queueLimit: 0 })`, options: [{ unbounded: true }], errors: ['unbounded'] },
+    { name: 'undici: connections without end', code: `import { Agent } from 'undici'\nnew Agent({ connections: 0 })`, options: [{ unbounded: true }], errors: ['unbounded'] },
+    { name: 'grpc: messages without end, as guides have it', code: `import grpc from '@grpc/grpc-js'\nnew Users('a', grpc.credentials.createInsecure(), { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 })`, options: [{ unbounded: true }], errors: ['unbounded', 'unbounded'] },
     { name: 'a shorthand', code: `import pg from 'pg'\nconst connectionLimit = 5\nnew pg.Pool({ connectionLimit })`, errors: [{ messageId: 'ignored', suggestions: [{ messageId: 'rename', output: `import pg from 'pg'\nconst connectionLimit = 5\nnew pg.Pool({ max: connectionLimit })` }] }] },
   ],
   right: [
@@ -105,6 +117,10 @@ testRule('no-ignored-options', {
     { name: 'ioredis', code: `import Redis from 'ioredis'\nnew Redis({ host: 'a', maxRetriesPerRequest: null })` },
     { name: 'node-redis', code: `import { createClient } from 'redis'\ncreateClient({ socket: { host: 'a' } })` },
     { name: 'some other Agent', code: `import { Agent } from './agent.js'\nnew Agent({ keepAliveTimeout: 5 })` },
+    { name: 'what takes a bound away, unless asked for', code: `import mysql from 'mysql2'\nmysql.createPool({ queueLimit: 0 })` },
+    { name: 'generic-pool with somebody who looks', code: `import { createPool } from 'generic-pool'\ncreatePool(factory, { max: 4, idleTimeoutMillis: 5, evictionRunIntervalMillis: 5 })` },
+    { name: 'generic-pool with who knows what', code: `import { createPool } from 'generic-pool'\ncreatePool(factory, { ...more, idleTimeoutMillis: 5 })` },
+    { name: 'the pool itself', code: `import { PrismaPg } from '@prisma/adapter-pg'\nnew PrismaPg(pool)` },
     { name: 'Millpond has this option', code: `import { mysqlPool } from 'millpond/mysql'\nmysqlPool(mysql, { acquireTimeoutMillis: 5 })` },
   ],
 }) // prettier-ignore
@@ -136,5 +152,8 @@ testRule('require-error-listener', {
     { name: 'returned', code: `import pg from 'pg'\nexport const make = () => new pg.Pool()` },
     { name: 'Millpond needs none', code: `import { pgPool } from 'millpond/pg'\nconst pool = pgPool(pg, {})` },
     { name: 'mysql2 needs none', code: `import mysql from 'mysql2'\nconst pool = mysql.createPool({})` },
+    { name: 'mongodb needs none: its operations reject', code: `import { MongoClient } from 'mongodb'\nconst client = new MongoClient(u)` },
+    { name: 'undici needs none: its requests reject', code: `import { Pool } from 'undici'\nconst pool = new Pool(origin)` },
+    { name: 'grpc needs none: its calls fail', code: `import grpc from '@grpc/grpc-js'\nconst users = new Users('users:50051', grpc.credentials.createInsecure())` },
   ],
 }) // prettier-ignore

@@ -1,7 +1,7 @@
 import { isWithin } from './versions.ts'
 
-/** What is wrong with an option: the driver drops it, refuses it, takes it for something else, or is in danger by it. */
-export type Fault = 'ignored' | 'refused' | 'warned' | 'misread'
+/** What is wrong with an option: the driver drops it, refuses it, takes it for something else, or loses a bound by it. */
+export type Fault = 'ignored' | 'refused' | 'warned' | 'misread' | 'unbounded'
 
 /** One option that programs give to a driver, and that does not do what they want. */
 export interface OptionFault {
@@ -12,6 +12,8 @@ export interface OptionFault {
   readonly versions?: string
   /** The literal value of which this is true; any, where it is left out. */
   readonly value?: string | number | boolean | null
+  /** The option beside which this one is no fault. */
+  readonly unless?: string
   /** What really happens, as a sentence. */
   readonly why: string
   /** The option to use in its place; the value carries over unless `convert` says how it changes. */
@@ -69,7 +71,11 @@ export const OPTION_FAULTS: readonly OptionFault[] = [
     { option: 'connectionTimeoutMillis', why: 'mysql2 has no such option (pg has)', instead: 'connectTimeout' },
     { option: 'reconnect', why: 'mysql2 opens a new connection when it needs one; it prints a warning and drops the option', mend: 'remove it' },
   ]),
+  ...faults('mysql2', 'unbounded', [
+    { option: 'queueLimit', value: 0, why: '0 is no limit, and mysql2 has no deadline for who waits: callers pile up until memory ends', mend: 'give the number that you can bear, such as 1000', makers: ['createPool'] },
+  ]),
   ...faults('mongodb', 'refused', [
+    { option: 'maxConnecting', value: 0, why: 'the driver takes numbers from 1 only; it throws', mend: 'leave it out, which is 2, or give a number from 1' },
     { option: 'poolSize', versions: '>=4.0.0', why: 'removed in version 4 of the driver; it throws', instead: 'maxPoolSize' },
     { option: 'useNewUrlParser', versions: '>=7.0.0', why: 'it has had no effect since version 4, and throws since version 7', mend: 'remove it' },
     { option: 'useUnifiedTopology', versions: '>=7.0.0', why: 'it has had no effect since version 4, and throws since version 7', mend: 'remove it' },
@@ -125,6 +131,9 @@ export const OPTION_FAULTS: readonly OptionFault[] = [
     { option: 'max', why: 'undici has no such option, and opens connections without limit', instead: 'connections' },
     { option: 'timeout', why: 'undici has no such option', mend: 'use `headersTimeout`, `bodyTimeout` and `connectTimeout`' },
   ].map((each) => ({ ...each, makers: ['Pool', 'Agent'] }))),
+  ...faults('undici', 'unbounded', [
+    { option: 'connections', value: 0, why: '0 is no limit: a burst opens as many connections as there are requests', mend: 'give the number that you mean', makers: ['Pool', 'BalancedPool', 'RoundRobinPool', 'Agent', 'ProxyAgent', 'EnvHttpProxyAgent'] },
+  ]),
   ...faults('http-agent', 'ignored', [
     { option: 'keepAliveTimeout', why: 'that is an option of http.Server and of undici; an agent keeps a free socket until the server closes it or `timeout` passes', mend: 'use `timeout`, or agentkeepalive’s `freeSocketTimeout`' },
     { option: 'freeSocketTimeout', why: 'that is an option of agentkeepalive', mend: 'use agentkeepalive, or `timeout`' },
@@ -143,6 +152,23 @@ export const OPTION_FAULTS: readonly OptionFault[] = [
   ]),
   ...faults('grpc', 'misread', [
     { option: 'grpc.keepalive_permit_without_calls', value: true, why: 'grpc-js compares it with 1; `true` leaves it off', mend: 'write 1' },
+  ]),
+  ...faults('grpc', 'unbounded', [
+    { option: 'grpc.max_receive_message_length', value: -1, why: '-1 takes the bound of 4 MB away: one answer may fill the memory of this process', mend: 'give the size that your largest answer has, in bytes' },
+    { option: 'grpc.max_send_message_length', value: -1, why: '-1 is no bound, as without the option: one request may be larger than any server takes', mend: 'give the size that the server takes, in bytes' },
+  ]),
+  ...faults('typeorm', 'ignored', [
+    { option: 'max', why: 'TypeORM calls it otherwise', instead: 'poolSize' },
+    { option: 'pool', why: 'that is Sequelize; TypeORM drops it', mend: 'use `poolSize`, and `extra` for what the driver has besides' },
+  ]),
+  ...faults('prisma', 'ignored', [
+    { option: 'pool', why: 'the adapter takes the pool itself; from this object it makes another one, with the addresses of the environment', mend: 'write `new PrismaPg(pool)`', makers: ['PrismaPg'] },
+  ]),
+  ...faults('generic-pool', 'misread', [
+    { option: 'evictionRunIntervalMillis', value: 0, why: '0 means that nobody ever looks for what is idle: `idleTimeoutMillis` does nothing', mend: 'use a number such as 10_000' },
+  ]),
+  ...faults('generic-pool', 'ignored', [
+    { option: 'idleTimeoutMillis', unless: 'evictionRunIntervalMillis', why: 'without `evictionRunIntervalMillis` nobody ever looks for what is idle, and nothing is closed', mend: 'add `evictionRunIntervalMillis: 10_000`' },
   ]),
   ...faults('sequelize', 'ignored', [
     { option: 'idleTimeoutMillis', why: 'Sequelize calls it otherwise', instead: 'idle' },
@@ -167,6 +193,7 @@ const LATEST = '99999.0.0'
  * What is wrong with an option, as far as its value can be read.
  *
  * @param version - of the driver that is installed; the latest, where it is left out
+ * @param beside - the other options that are given
  */
 export function faultOf(
   driver: string,
@@ -174,6 +201,7 @@ export function faultOf(
   option: string,
   value?: string | number | boolean | null,
   version = LATEST,
+  beside: readonly string[] = [],
 ): OptionFault | undefined {
   return OPTION_FAULTS.find(
     (each) =>
@@ -181,6 +209,7 @@ export function faultOf(
       each.option === option &&
       (each.versions === undefined || isWithin(version, each.versions)) &&
       (each.makers === undefined || each.makers.some((name) => makers.includes(name))) &&
-      (each.value === undefined || each.value === value),
+      (each.value === undefined || each.value === value) &&
+      !(each.unless !== undefined && beside.includes(each.unless)),
   )
 }

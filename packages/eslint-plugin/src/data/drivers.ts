@@ -201,6 +201,15 @@ export const MAKERS: readonly Maker[] = [
     ends: ['$disconnect'],
   },
   {
+    driver: 'prisma',
+    modules: ['@prisma/adapter-pg'],
+    names: ['PrismaPg'],
+    how: 'new',
+    role: 'client',
+    options: [0],
+    ends: [],
+  },
+  {
     driver: 'knex',
     modules: ['knex'],
     names: ['', 'knex'],

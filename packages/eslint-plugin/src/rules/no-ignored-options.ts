@@ -1,9 +1,11 @@
 import type { TSESLint, TSESTree } from '@typescript-eslint/utils'
 import { bare, nameOf, numberOf, propertyOf } from '../analysis/ast.ts'
 import { creationOf, givenOptions } from '../analysis/makers.ts'
-import { faultOf, type OptionFault } from '../data/catalogue.ts'
+import { faultOf, OPTION_FAULTS, type OptionFault } from '../data/catalogue.ts'
 import { DRIVER_NAMES } from '../data/drivers.ts'
-import { defineRule, type Node } from '../rule.ts'
+import { defineRule, optionsOf, type Node } from '../rule.ts'
+
+const DEFAULTS = { unbounded: false }
 
 export const noIgnoredOptions = defineRule({
   name: 'no-ignored-options',
@@ -11,29 +13,39 @@ export const noIgnoredOptions = defineRule({
   set: 'recommended',
   fixable: 'code',
   suggests: true,
+  options: {
+    unbounded: { type: 'boolean', description: 'Report values that take a bound away too, such as `queueLimit: 0`.' },
+  },
+  defaults: DEFAULTS,
   messages: {
     ignored: '{{driver}} ignores `{{option}}`: {{why}}. {{mend}}',
     warned: '{{driver}} drops `{{option}}`: {{why}}. {{mend}}',
     refused: '{{driver}} refuses `{{option}}`: {{why}}. {{mend}}',
     misread: '{{driver}} does not take `{{option}}: {{value}}` as it looks: {{why}}. {{mend}}',
+    unbounded: '`{{option}}: {{value}}` takes a bound away from {{driver}}: {{why}}. {{mend}}',
     remove: 'Remove `{{option}}`.',
     rename: 'Use `{{instead}}` in its place.',
   },
   create(context) {
     const { sourceCode } = context
     const versions = versionsIn(context.settings)
+    const { unbounded } = optionsOf(context, DEFAULTS)
     const check = (node: Node): void => {
       const creation = creationOf(node, sourceCode)
       if (creation === undefined) return
       const { driver, names } = creation.maker
       const { object } = givenOptions(creation, sourceCode)
       if (object === undefined) return
+      // What a spread brings may be the option that mends another.
+      const beside = object.properties.flatMap((each) =>
+        each.type === 'Property' ? (nameOf(each.key) ?? []) : MENDING,
+      )
       for (const property of object.properties) {
         if (property.type !== 'Property' || property.computed) continue
         const option = nameOf(property.key)
         if (option === undefined) continue
-        const fault = faultOf(driver, names, option, literalOf(property.value), versions[driver])
-        if (fault !== undefined) report(property, object, fault)
+        const fault = faultOf(driver, names, option, literalOf(property.value), versions[driver], beside)
+        if (fault !== undefined && (unbounded || fault.fault !== 'unbounded')) report(property, object, fault)
       }
     }
     const report = (property: TSESTree.Property, object: TSESTree.ObjectExpression, fault: OptionFault): void => {
@@ -56,7 +68,7 @@ export const noIgnoredOptions = defineRule({
         ...(fault.fault === 'refused' && renamed !== undefined ? { fix: renamed } : {}),
         suggest: [
           ...(renamed !== undefined && fault.fault !== 'refused' ? [{ messageId: 'rename', data, fix: renamed }] : []),
-          ...(renamed === undefined && fault.fault !== 'misread'
+          ...(renamed === undefined && fault.unless === undefined && !['misread', 'unbounded'].includes(fault.fault)
             ? [{ messageId: 'remove', data, fix: removeFix(property, sourceCode) }]
             : []),
         ],
@@ -65,6 +77,9 @@ export const noIgnoredOptions = defineRule({
     return { NewExpression: check, CallExpression: check }
   },
 })
+
+/** Options whose presence makes another one work. */
+const MENDING = OPTION_FAULTS.flatMap(({ unless = [] }) => unless)
 
 /** Which versions of drivers are installed, by the driver: `settings: { millpond: { versions: { mongodb: '6.12.0' } } }`. */
 function versionsIn(settings: Readonly<Record<string, unknown>>): Readonly<Record<string, string | undefined>> {
