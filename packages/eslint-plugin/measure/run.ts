@@ -1,5 +1,5 @@
 // npx tsx --tsconfig tsconfig.json packages/eslint-plugin/measure/run.ts [name|all] [rule,…]: what the strict rules find in real code, for counting by hand.
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as parser from '@typescript-eslint/parser'
@@ -9,11 +9,13 @@ import { plugin } from '../src/index.ts'
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const OWN = ['rig', 'demo', 'bench', 'examples', 'src', 'scripts', 'test']
 const PACKAGES = [
-  'bullmq', 'connect-pg-simple', 'drizzle-orm', 'express', 'generic-pool', 'got', 'graphile-worker', 'ioredis', 'kareem', 'knex', 'kysely',
-  'mariadb', 'mongodb', 'mongoose', 'mysql2', 'node-fetch', 'pg', 'pg-boss', 'pg-copy-streams', 'pg-cursor', 'pg-pool',
+  'bullmq', 'drizzle-orm', 'express', 'generic-pool', 'got', 'graphile-worker', 'ioredis', 'kareem', 'knex', 'kysely',
+  'mongodb', 'mongoose', 'mysql2', 'node-fetch', 'pg', 'pg-boss', 'pg-copy-streams', 'pg-cursor', 'pg-pool',
   'pg-query-stream', 'redis', '@redis/client', 'sequelize', 'tarn', 'typeorm', 'undici', '@grpc/grpc-js', '@prisma/adapter-pg',
   '@opentelemetry/instrumentation-pg', 'axios', 'lightning-pool',
 ] // prettier-ignore
+
+const KNOWN = [...OWN, ...PACKAGES]
 
 const [wanted = 'all', rules] = process.argv.slice(2)
 const linter = new Linter()
@@ -52,7 +54,17 @@ function* textsIn(folder: string): Generator<[name: string, code: string]> {
   }
 }
 
+/** Findings by rule, of all that was measured. */
+const byRule = new Map<string, number>()
+let measured = 0
+const absent: string[] = []
+
 function measure(name: string, folder: string): void {
+  if (wanted !== 'all' && wanted !== name) return
+  if (!existsSync(folder)) {
+    absent.push(name)
+    return
+  }
   let [files, unread] = [0, 0]
   const found: string[] = []
   for (const [path, code] of textsIn(folder)) {
@@ -60,15 +72,35 @@ function measure(name: string, folder: string): void {
     const messages = linter.verify(code, config, { filename: path.replaceAll('node_modules', 'modules') })
     if (messages.some(({ fatal }) => fatal === true)) unread++
     const lines = code.split('\n')
-    for (const { ruleId, messageId, line } of messages)
-      if (ruleId !== null)
-        found.push(
-          `${ruleId.replace('millpond/', '')}/${messageId ?? ''} ${relative(root, path).replace('node_modules/', '')}:${line}  ${lines[line - 1]?.trim().slice(0, 100) ?? ''}`,
-        )
+    for (const { ruleId, messageId, line } of messages) {
+      if (ruleId === null) continue
+      const rule = ruleId.replace('millpond/', '')
+      byRule.set(rule, (byRule.get(rule) ?? 0) + 1)
+      found.push(
+        `${rule}/${messageId ?? ''} ${relative(root, path).replace('node_modules/', '')}:${line}  ${lines[line - 1]?.trim().slice(0, 100) ?? ''}`,
+      )
+    }
   }
+  measured += files
   console.log(`\n## ${name}: ${files} files and blocks, ${unread} unread, ${found.length} findings`)
   for (const each of found) console.log(each)
 }
 
-for (const name of OWN) if (wanted === 'all' || wanted === name) try { measure(name, join(root, name)) } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error } // prettier-ignore
-for (const name of PACKAGES) if (wanted === 'all' || wanted === name) try { measure(name, join(root, 'node_modules', name)) } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error } // prettier-ignore
+for (const name of OWN) measure(name, join(root, name))
+const sumBefore = new Map(byRule)
+const filesBefore = measured
+for (const name of PACKAGES) measure(name, join(root, 'node_modules', name))
+
+console.log(`\n## By rule: ${filesBefore} files and blocks of this repository, ${measured - filesBefore} of packages`)
+for (const rule of Object.keys(plugin.rules ?? {})) {
+  const own = sumBefore.get(rule) ?? 0
+  console.log(`${rule.padEnd(30)} repository ${String(own).padStart(4)}, packages ${(byRule.get(rule) ?? 0) - own}`)
+}
+if (!KNOWN.includes(wanted) && wanted !== 'all') absent.push(wanted)
+if (absent.length > 0) {
+  // What is not there has no findings, which would look like a good result.
+  console.error(
+    `\nNOT MEASURED, as it is not installed: ${absent.join(', ')}. Install it (npm install --no-save), or take it from the list.`,
+  )
+  process.exitCode = 1
+}
