@@ -16,21 +16,28 @@ export interface Io {
   readonly keys?: ((pressed: (key: string) => void) => () => void) | undefined
 }
 
-/** The surroundings of this process. `NO_COLOR` beats `FORCE_COLOR` beats the terminal. */
-export function processIo(): Io {
+/** The part of `process` that is used. */
+export type Process = Pick<NodeJS.Process, 'cwd' | 'env' | 'stdin' | 'stdout' | 'stderr'>
+
+/** The surroundings of a process. `NO_COLOR` beats `FORCE_COLOR` beats the terminal. */
+export function processIo(process: Process = globalThis.process): Io {
   const { env, stdin, stdout, stderr } = process
+  // Where a stream is no terminal, Node leaves the member out, whatever its types say.
+  const [isRead, isShown, isWatched] = [stdin, stdout, stderr].map(
+    ({ isTTY }: { readonly isTTY?: boolean }) => isTTY ?? false,
+  )
   const set = (name: string): boolean => env[name] !== undefined && env[name] !== ''
   const color =
-    !set('NO_COLOR') && (set('FORCE_COLOR') ? env['FORCE_COLOR'] !== '0' : stdout.isTTY && env['TERM'] !== 'dumb')
+    !set('NO_COLOR') && (set('FORCE_COLOR') ? env['FORCE_COLOR'] !== '0' : isShown === true && env['TERM'] !== 'dumb')
   return {
     cwd: process.cwd(),
     env,
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
     color,
-    width: stdout.isTTY ? Math.max(50, Math.min(stdout.columns, 120)) : 100,
-    progress: stderr.isTTY && !set('CI'),
-    keys: stdin.isTTY && stdout.isTTY ? keysOf(stdin) : undefined,
+    width: isShown === true ? Math.max(50, Math.min(stdout.columns, 120)) : 100,
+    progress: isWatched === true && !set('CI'),
+    keys: isRead === true && isShown === true ? keysOf(stdin) : undefined,
   }
 }
 
