@@ -1,9 +1,9 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync, mkdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Finding } from '../src/doctor/finding.ts'
 import { STORY_IDS } from '../src/doctor/stories.ts'
+import { project, removeProjects } from './project.ts'
 import { GUIDE, millpond } from './run.ts'
 
 interface Report {
@@ -12,20 +12,7 @@ interface Report {
   readonly summary: { errors: number; warnings: number; notes: number; files: number }
 }
 
-const folders: string[] = []
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
-})
-
-function project(files: Readonly<Record<string, string>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'millpond-doctor-'))
-  folders.push(folder)
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(join(folder, name, '..'), { recursive: true })
-    writeFileSync(join(folder, name), text)
-  }
-  return folder
-}
+afterEach(removeProjects)
 
 async function report(root: string, ...args: string[]): Promise<Report> {
   const { out } = await millpond(['doctor', '--root', root, '--json', ...args])

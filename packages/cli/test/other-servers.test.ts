@@ -1,29 +1,16 @@
 // `millpond doctor --connect` and `millpond check` on MariaDB, MongoDB (a test server that speaks its protocol) and Redis.
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { startMariaDb, startMongoWire, startRedis, tryStart } from '@millpond/rig'
 import { afterAll, describe, expect, it } from 'vitest'
 import { judge } from '../src/doctor/servers.ts'
 import type { ServerFacts } from '../src/servers/facts.ts'
 import { targetOf } from '../src/servers/target.ts'
+import { project as projectOf, removeProjects } from './project.ts'
 import { millpond } from './run.ts'
 
-const folders: string[] = []
 /** A project of these files, with drivers of its own. */
-function project(drivers: readonly string[], files: Readonly<Record<string, string>> = {}): string {
-  const root = mkdtempSync(join(tmpdir(), 'millpond-others-'))
-  folders.push(root)
-  mkdirSync(join(root, 'node_modules'))
-  for (const name of drivers)
-    symlinkSync(new URL(`../../../node_modules/${name}`, import.meta.url).pathname, join(root, 'node_modules', name))
-  writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'shop', dependencies: {} }))
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(root, name), text)
-  return root
-}
-afterAll(() => {
-  for (const root of folders) rmSync(root, { recursive: true, force: true })
-})
+const project = (drivers: readonly string[], files: Readonly<Record<string, string>> = {}): string =>
+  projectOf({ 'package.json': JSON.stringify({ name: 'shop', dependencies: {} }), ...files }, drivers)
+afterAll(removeProjects)
 
 interface Found {
   readonly id: string

@@ -36,6 +36,23 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true })
 })
 
+/** Somebody who counts who comes, and sends them away. */
+async function listen(): Promise<{ readonly url: string; connections(): number } & AsyncDisposable> {
+  let connections = 0
+  const listener = createServer((socket) => {
+    connections++
+    socket.destroy()
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `postgres://127.0.0.1:${(listener.address() as AddressInfo).port}/shop`,
+    connections: () => connections,
+    async [Symbol.asyncDispose]() {
+      await new Promise((resolve) => listener.close(resolve))
+    },
+  }
+}
+
 interface Found {
   readonly id: string
   readonly severity: string
@@ -99,17 +116,32 @@ describe('millpond doctor --connect', () => {
   })
 
   it('asks nobody without being told', async () => {
-    let connections = 0
-    const listener = createServer((socket) => {
-      connections++
-      socket.destroy()
-    })
-    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
-    const url = `postgres://127.0.0.1:${(listener.address() as AddressInfo).port}/shop`
-    expect((await millpond(['doctor', '--root', root], { env: { DATABASE_URL: url } })).code).toBe(0)
-    expect((await millpond(['check', '--root', root], { env: { DATABASE_URL: url } })).code).toBe(2)
-    expect(connections).toBe(0)
-    listener.close()
+    await using listener = await listen()
+    const env = { DATABASE_URL: listener.url }
+    expect((await millpond(['doctor', '--root', root], { env })).code).toBe(0)
+    expect((await millpond(['check', '--root', root], { env })).code).toBe(2)
+    expect(listener.connections()).toBe(0)
+  })
+
+  it('asks only the server that is given, whatever else the environment and the files name', async () => {
+    await using fromEnvironment = await listen()
+    await using fromFile = await listen()
+    writeFileSync(join(root, '.env'), `REPORTS_URL=${fromFile.url}\n`)
+    try {
+      const argv = ['doctor', '--root', root, '--json', '--url', server.connectionString]
+      const surroundings = { env: { DATABASE_URL: fromEnvironment.url } }
+      const { code, out } = await millpond(argv, surroundings)
+      const { host, port } = new URL(server.connectionString)
+      expect([code, (JSON.parse(out) as { asked: string[] }).asked]).toEqual([0, [expect.stringContaining(host)]])
+      expect([fromEnvironment.connections(), fromFile.connections(), port === '']).toEqual([0, 0, false])
+
+      // Both together ask all, and one that is named twice once.
+      const all = await millpond([...argv, fromFile.url, '--connect'], surroundings)
+      expect((JSON.parse(all.out) as { asked: string[] }).asked).toHaveLength(3)
+      expect([fromEnvironment.connections() > 0, fromFile.connections() > 0]).toEqual([true, true])
+    } finally {
+      rmSync(join(root, '.env'))
+    }
   })
 })
 

@@ -38,8 +38,8 @@ export const doctor: CommandModule = {
           .default('pretty'),
       )
       .option('--json', 'the same as --format json')
-      .option('--connect', 'ask the servers that the environment names; without it nothing leaves this machine')
-      .option('--url <url...>', 'ask these servers too')
+      .option('--connect', 'ask the servers that the environment and .env files name; without it, none of them')
+      .option('--url <url...>', 'ask these servers; those of the environment only with --connect')
       .option(
         '--instances <n>',
         'how many copies of the program run (default: what deployment files say, else 1)',
@@ -63,7 +63,8 @@ export const doctor: CommandModule = {
           paths,
           includeTests: options.includeTests ?? false,
           fix: options.fix ?? false,
-          connect: options.connect === true || options.url !== undefined ? (options.url ?? true) : false,
+          connect: options.connect ?? false,
+          urls: options.url ?? [],
           ...(options.instances === undefined ? {} : { instances: options.instances }),
           ...(options.natTimeout === undefined ? {} : { natTimeoutMillis: options.natTimeout }),
           progress: (text) => {

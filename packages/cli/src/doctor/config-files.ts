@@ -1,5 +1,6 @@
 import { parseAllDocuments, LineCounter, isScalar, visit, type Document } from 'yaml'
 import { readConfigFile, poolConfig } from 'millpond/config'
+import { examineConfigured } from './bounds.ts'
 import type { Finding } from './finding.ts'
 import type { Project } from './project.ts'
 
@@ -29,7 +30,7 @@ export function examineConfigs(project: Project, env: Readonly<Record<string, st
 }
 
 /** Keys of tutorials that PDO has never heard of: PHP ends its connections with the request, or keeps one per worker. */
-const LARAVEL_KEYS =
+export const LARAVEL_KEYS =
   /^\s*['"](pool|pool_\w+|min_connections|max_connections|connection_limit|idle_timeout|wait_timeout|acquire_timeout)['"]\s*=>/
 
 function examineLaravel(file: string, text: string): Finding[] {
@@ -68,14 +69,16 @@ function examineMillpond(
   }
   return Object.entries(entries).flatMap(([name, settings]): Finding[] => {
     try {
-      const { notices } = poolConfig({ name, env, file: { name: file, settings } })
-      return notices.map(({ message }) => ({
+      const config = poolConfig({ name, env, file: { name: file, settings } })
+      const place = { file, line: lineOfKey(text, name) }
+      const notices = config.notices.map(({ message }): Finding => ({
         id: 'config-notice',
         severity: 'info',
-        file,
-        line: lineOfKey(text, name),
+        ...place,
         message,
       }))
+      const { preset } = settings as { readonly preset?: unknown }
+      return [...notices, ...examineConfigured(config, preset).map((each) => ({ ...each, ...place }))]
     } catch (error) {
       return [
         {

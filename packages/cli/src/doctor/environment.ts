@@ -1,4 +1,5 @@
 import { parseEnv } from 'node:util'
+import { KIND_NAMES, optionsOf, rowOf } from 'millpond/config'
 import type { Finding } from './finding.ts'
 import type { Project } from './project.ts'
 
@@ -29,8 +30,8 @@ export function surroundingsOf(project: Project, env: Surroundings['variables'])
   return [...files, { name: 'the environment', variables: env, lineOf: () => undefined }]
 }
 
-/** Query parameters of PostgreSQL URLs that other programs read, and `pg` does not. */
-const FOREIGN_PARAMETERS: Readonly<Record<string, string>> = {
+/** Query parameters of PostgreSQL URLs that other programs read, and `pg` does not: each tried on `pg` itself. */
+export const FOREIGN_PARAMETERS: Readonly<Record<string, string>> = {
   max: 'give `max` to the pool in code',
   pool_max: 'give `max` to the pool in code',
   poolSize: 'give `max` to the pool in code',
@@ -40,29 +41,45 @@ const FOREIGN_PARAMETERS: Readonly<Record<string, string>> = {
   connect_timeout: 'only libpq reads it; give `connectionTimeoutMillis` to the pool',
 }
 
+/** Variables that libpq reads, and `pg` does not: each tried on `pg` itself. */
+export const FOREIGN_VARIABLES: Readonly<Record<string, Pick<Finding, 'message' | 'mend'>>> = {
+  PGCONNECT_TIMEOUT: {
+    message: '`PGCONNECT_TIMEOUT` is read by libpq, not by `pg`: its callers wait for ever all the same.',
+    mend: 'Give `connectionTimeoutMillis` to the pool in code.',
+  },
+}
+
+/** Whether a project takes its pools from `loadPools`, which reads more of URLs and variables than the drivers do. */
+const loadsPools = (project: Project): boolean =>
+  project.sources.some((file) => /['"]millpond\/config['"]/.test(project.read(file)))
+
+const readByMillpond = {
+  parameter: (name: string): boolean =>
+    optionsOf('postgres').some((option) => option !== 'url' && rowOf(option).drivers?.postgres?.includes(name)),
+  variable: (name: string): boolean => Object.values(KIND_NAMES.postgres.fields).some((names) => names.includes(name)),
+}
+
 /** What the variables of a project say that its drivers do not understand, or that is dangerous. */
 export function examineEnvironment(project: Project, surroundings: readonly Surroundings[]): Finding[] {
   const dependencies = project.manifest?.dependencies ?? {}
   const uses = (name: string): boolean => name in dependencies
   const findings: Finding[] = []
+  let loaded: boolean | undefined
+  const isLoaded = (): boolean => (loaded ??= loadsPools(project))
   for (const each of surroundings) {
     const add = (variable: string, finding: Omit<Finding, 'file' | 'line'>): void => {
       const line = each.lineOf(variable)
       const place = each.file === undefined ? {} : { file: each.file, ...(line === undefined ? {} : { line }) }
       findings.push({ ...finding, ...place })
     }
-    if (uses('pg') && each.variables['PGCONNECT_TIMEOUT'] !== undefined) {
-      add('PGCONNECT_TIMEOUT', {
-        id: 'variable-ignored',
-        severity: 'warning',
-        message: '`PGCONNECT_TIMEOUT` is read by libpq, not by `pg`: its callers wait for ever all the same.',
-        mend: 'Give `connectionTimeoutMillis` to the pool in code.',
-      })
+    for (const [variable, about] of Object.entries(uses('pg') ? FOREIGN_VARIABLES : {})) {
+      if (each.variables[variable] === undefined || (readByMillpond.variable(variable) && isLoaded())) continue
+      add(variable, { id: 'variable-ignored', severity: 'warning', ...about })
     }
     for (const [variable, text] of Object.entries(each.variables)) {
       const url = text === undefined ? undefined : connectionUrl(text)
       if (url === undefined) continue
-      if (/^postgres(ql)?:$/.test(url.protocol) && uses('pg')) checkPostgres(variable, url, add)
+      if (/^postgres(ql)?:$/.test(url.protocol) && uses('pg')) checkPostgres(variable, url, isLoaded, add)
       checkTransport(variable, url, each, add)
     }
   }
@@ -71,10 +88,10 @@ export function examineEnvironment(project: Project, surroundings: readonly Surr
 
 type Add = (variable: string, finding: Omit<Finding, 'file' | 'line'>) => void
 
-function checkPostgres(variable: string, url: URL, add: Add): void {
+function checkPostgres(variable: string, url: URL, isLoaded: () => boolean, add: Add): void {
   for (const [parameter] of url.searchParams) {
     const mend = Object.hasOwn(FOREIGN_PARAMETERS, parameter) ? FOREIGN_PARAMETERS[parameter] : undefined
-    if (mend === undefined) continue
+    if (mend === undefined || (readByMillpond.parameter(parameter) && isLoaded())) continue
     add(variable, {
       id: 'url-parameter-ignored',
       severity: 'warning',

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { targetOf, targetsIn, type Target } from '../servers/target.ts'
+import { examineSizes } from './bounds.ts'
 import { examineConfigs } from './config-files.ts'
-import { examineEnvironment, surroundingsOf } from './environment.ts'
+import { examineEnvironment, surroundingsOf, type Surroundings } from './environment.ts'
 import { sortFindings, type Finding } from './finding.ts'
 import { driverVersions, examinePackages } from './packages.ts'
 import { readProject } from './project.ts'
@@ -20,8 +21,10 @@ export interface ExamineOptions {
   readonly includeTests?: boolean
   /** Mend what is mechanical, on disk. @defaultValue false */
   readonly fix?: boolean
-  /** Ask the servers that the environment names, and these. @defaultValue false: nothing leaves this machine */
-  readonly connect?: boolean | readonly string[]
+  /** Ask the servers that the environment and `.env` files name. @defaultValue false: none of them hears of it */
+  readonly connect?: boolean
+  /** Ask these servers, whatever `connect` says. @defaultValue none */
+  readonly urls?: readonly string[]
   /** How many copies of the program run. @defaultValue what the deployment's files say, else 1 */
   readonly instances?: number
   /** After how long the network forgets a silent connection. @defaultValue Infinity */
@@ -41,13 +44,19 @@ export interface Examination {
   readonly unreachable: number
 }
 
+/** Those that were given by hand, and those that the surroundings name besides. */
+function targetsOf(urls: readonly string[], surroundings: readonly Surroundings[]): Target[] {
+  const given = [...new Set(urls)].map((url) => targetOf(url))
+  return [...targetsIn(surroundings).filter(({ url }) => !urls.includes(url)), ...given]
+}
+
 /**
  * Looks at a project: source, packages, configuration files, environment, and the servers when they may be asked.
  *
  * @throws {UsageError} on a folder or a URL that cannot be used
  */
 export async function examine(options: ExamineOptions): Promise<Examination> {
-  const { root, env = process.env, fix = false, connect = false, progress = () => undefined } = options
+  const { root, env = process.env, fix = false, connect = false, urls = [], progress = () => undefined } = options
   const project = readProject(root, options)
   const findings: Finding[] = []
   const pools: PoolInFile[] = []
@@ -63,13 +72,13 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
       fixed.push(file)
     }
   }
+  findings.push(...examineSizes(pools, findings))
   const surroundings = surroundingsOf(project, env)
   const configs = examineConfigs(project, env)
   findings.push(...configs.findings, ...examineEnvironment(project, surroundings))
   // Who names some files does not ask for the packages of all.
   if ((options.paths ?? []).length === 0) findings.push(...examinePackages(project))
-  const targets: Target[] = connect === false ? [] : targetsIn(surroundings)
-  if (Array.isArray(connect)) targets.push(...(connect as readonly string[]).map((url) => targetOf(url)))
+  const targets = targetsOf(urls, connect ? surroundings : [])
   const replicas = configs.replicas.toSorted((a, b) => b.count - a.count)[0]
   const servers = await examineServers(
     root,

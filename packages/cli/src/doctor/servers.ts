@@ -4,6 +4,7 @@ import type { ServerFacts } from '../servers/facts.ts'
 import type { Pooler } from '../servers/pooler.ts'
 import type { ServerKind, Target } from '../servers/target.ts'
 import type { Finding } from './finding.ts'
+import { judgeIdle } from './idle.ts'
 
 /** A pool that the source makes, and the file where. */
 export interface PoolInFile extends PoolSite {
@@ -105,75 +106,6 @@ function judgeSize(
       mend: `At most ${Math.max(1, Math.floor((facts.limit * 0.8) / instances))} for each instance leaves a fifth for deploys, jobs and people; or put a pooler in front.`,
     },
   ]
-}
-
-function seconds(millis: number): string {
-  if (millis % 3_600_000 === 0) return `${millis / 3_600_000} h`
-  return millis % 60_000 === 0 ? `${millis / 60_000} min` : `${millis / 1_000} s`
-}
-
-/** How long each driver keeps an idle connection unless it is told. */
-const IDLE: Readonly<Record<string, { readonly option?: string; readonly fallback: number }>> = {
-  pg: { option: 'idleTimeoutMillis', fallback: 10_000 },
-  mysql2: { option: 'idleTimeout', fallback: Infinity },
-  mongodb: { option: 'maxIdleTimeMS', fallback: Infinity },
-  mongoose: { option: 'maxIdleTimeMS', fallback: Infinity },
-  ioredis: { fallback: Infinity },
-  redis: { fallback: Infinity },
-}
-
-/** A server that waits so long ends connections in the night only. */
-const LONG_MILLIS = 3_600_000
-
-/** Who closes first must be the pool: a connection that the server or the network ended fails the query that finds out. */
-function judgeIdle(
-  { shown }: Target,
-  facts: ServerFacts,
-  pools: readonly PoolInFile[],
-  { natTimeoutMillis }: Fleet,
-): Finding[] {
-  return pools.flatMap((pool): Finding[] => {
-    const idle = IDLE[pool.driver]
-    if (idle === undefined || (pool.role === 'connection' && !pool.driver.includes('redis'))) return []
-    const given = idle.option === undefined ? undefined : pool.options[idle.option]
-    const stated = typeof given === 'number' ? given : undefined
-    // 0 is "never" to all of them; mysql2 closes none at all unless maxIdle is below the limit.
-    const kept =
-      stated === 0 || (pool.driver === 'mysql2' && pool.options['maxIdle'] === undefined)
-        ? Infinity
-        : (stated ?? idle.fallback)
-    const place = { file: pool.file, line: pool.line, column: pool.column }
-    const keeps = kept === Infinity ? 'for ever' : `for ${seconds(kept)}`
-    const found: Finding[] = []
-    if (kept >= facts.idleLimitMillis && Number.isFinite(facts.idleLimitMillis)) {
-      const after = `${seconds(facts.idleLimitMillis)} (\`${facts.idleLimitName}\`)`
-      found.push({
-        id: 'server-ends-idle-first',
-        severity: facts.idleLimitMillis < LONG_MILLIS ? 'warning' : 'info',
-        ...place,
-        ...(idle.option === undefined
-          ? {
-              message: `This client keeps its connection for ever, but ${shown} ends one that is silent for ${after}: commands that are under way then fail, or are sent again.`,
-              mend: `Set \`timeout 0\` on the server${pool.driver === 'redis' ? ', or `pingInterval` below it here' : ''}.`,
-            }
-          : {
-              message: `This pool keeps idle connections ${keeps}, but ${shown} ends them after ${after}: the next query on one fails.`,
-              mend: `Set \`${idle.option}\` below ${seconds(facts.idleLimitMillis)}${pool.driver === 'mysql2' ? ', and `maxIdle` below `connectionLimit`, without which it does nothing' : ''}.`,
-            }),
-      })
-    }
-    // The other drivers send keepalives unless they are told not to.
-    if (kept >= natTimeoutMillis && pool.driver === 'pg' && pool.options['keepAlive'] !== true) {
-      found.push({
-        id: 'network-forgets-idle',
-        severity: 'warning',
-        ...place,
-        message: `This pool keeps idle connections ${keeps}, but the network forgets silent ones after ${seconds(natTimeoutMillis)}, and \`pg\` sends no TCP keepalives by default: the next query on one hangs.`,
-        mend: `Set \`keepAlive: true\`, or \`${idle.option ?? ''}\` below ${seconds(natTimeoutMillis)}.`,
-      })
-    }
-    return found
-  })
 }
 
 const TLS_ON: Readonly<Record<ServerKind, string>> = {

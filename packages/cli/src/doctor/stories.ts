@@ -41,7 +41,7 @@ const OWN: Readonly<Record<string, readonly [title: string, text: string]>> = {
   ],
   'network-forgets-idle': [
     'The network forgets a connection that the pool keeps',
-    'NAT gateways and load balancers drop a connection on which nothing is said, without a word to either side: 350 s on AWS, 4 min on Azure, 10 min on Google Cloud. The next query on it is sent into the void, and waits until TCP gives up, which takes a quarter of an hour.\n\nClose idle connections earlier than that, or keep them known by TCP keepalives.',
+    'NAT gateways and load balancers drop a connection on which nothing is said, without a word to either side: 350 s on AWS, 4 min on Azure, 10 min on Google Cloud. The next query on it is sent into the void, and waits until TCP gives up, which takes a quarter of an hour.\n\nClose idle connections earlier than that, or keep them known by TCP keepalives, with a delay: a driver that asks for keepalives and gives none (`keepAlive: true` of `pg`, mysql2 by default) leaves it to the system, which waits two hours for the first.',
   ],
   'pooler-in-front': [
     'A pooler or a proxy stands in front of the server',
@@ -58,6 +58,10 @@ const OWN: Readonly<Record<string, readonly [title: string, text: string]>> = {
   'server-unreachable': [
     'A server could not be asked',
     'The message has what the driver said. `ECONNREFUSED`: nothing listens there. `ENOTFOUND`: the name is unknown here, as names of a compose file are outside of it. A timeout: a firewall. `millpond check` tries again and shows where the time goes.',
+  ],
+  'size-unusual': [
+    'A pool that is larger, or otherwise, than its sort usually is',
+    'The presets of Millpond have bounds: 10 to 100 connections for a database, up to 50 for Redis and gRPC, up to 100 for an HTTP service, a few that are kept open, and how long idle ones live. Nothing breaks outside of them. But a size that nobody measured is a guess, and a large one costs where it is not seen: memory on the server, and as many again for every copy of the program. `millpond size` computes one with its reasons, `millpond bench <url>` measures what a server does with each.',
   ],
   'source-unreadable': [
     'A file that could not be read',
@@ -92,6 +96,9 @@ const OWN: Readonly<Record<string, readonly [title: string, text: string]>> = {
     '`PGCONNECT_TIMEOUT` belongs to libpq, the C library, and to what is built on it (psql, pg-native). The JavaScript client does not read it.',
   ],
 }
+
+/** Those of findings that no rule of the linter makes. */
+export const OWN_IDS: readonly string[] = Object.keys(OWN)
 
 /** All identifiers that a finding may have. */
 export const STORY_IDS: readonly string[] = [...Object.keys(OWN), ...Object.keys(plugin.rules ?? {})].sort()
