@@ -188,8 +188,9 @@ function confidenceOf({ samples, observedMillis }: Observer): Advice['confidence
  * microsecond each; stop it when you have your answer.
  *
  * The need is found by a replay of the last 50,000 arrivals and times of use (what was refused or timed out included) for
- * the wait objective: measured within ±1 connection at loads up to 10 at a time, within ±10 % at 40. The knee of the server is found by
- * two estimators of different measurements, only where the pool was full for 30 % of the time.
+ * the wait objective: within ±1 connection at loads up to 10 at a time, at 40 within 4 of the 68 that load in phases
+ * needs, in simulation. The knee of the server is found by two estimators of different measurements, only where the pool
+ * was full for 30 % of the time.
  *
  * ```ts
  * const advisor = advise(pool, { waitMillis: 20, serverLimit: 100, instances: 4 })

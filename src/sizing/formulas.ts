@@ -85,6 +85,24 @@ export function offeredLoad(ratePerSecond: number, useMillis: number): number {
 }
 
 /**
+ * Little's law as a size: what is at work on average, rounded up. A pool below it can never serve what is asked of it, and one of just
+ * this size queues without bound.
+ *
+ * @param ratePerSecond - leases asked for in a second
+ * @param useMillis - mean time of a lease, in milliseconds
+ * @throws {RangeError} on a number that is none
+ */
+export function fromLittle(ratePerSecond: number, useMillis: number): FormulaResult {
+  const load = offeredLoad(ratePerSecond, useMillis)
+  return {
+    connections: Math.max(1, Math.ceil(load)),
+    shown: `${round(ratePerSecond)}/s × ${round(useMillis)} ms = ${round(load)} at work`,
+    source: 'Little, "A Proof for the Queuing Formula: L = λW", Operations Research 9 (1961)',
+    limits: 'a mean: a pool of this size is busy all the time, and its queue grows without bound',
+  }
+}
+
+/**
  * `max ≥ tasks × (held − 1) + 1`: fewer can deadlock when each of so many tasks takes several connections of one pool,
  * one after the other, while it holds those before. A floor, not a good size. In Node the tasks are requests, and
  * nothing bounds these: take one connection and pass it on instead.

@@ -1,3 +1,5 @@
+import type { FormulaResult } from './formulas.ts'
+
 /**
  * What queueing theory says of c connections under an offered load of a Erlangs (arrivals per second × mean seconds of
  * use). It assumes arrivals at random (Poisson) and times of use that do not depend on c, which holds below the
@@ -101,4 +103,34 @@ export function connectionsByAllenCunneen(
  */
 export function connectionsBySquareRoot(load: number, z = 2.33): number {
   return Math.max(1, Math.ceil(load + z * Math.sqrt(Math.max(0, load))))
+}
+
+const goalOf = ({ waitMillis, share }: WaitObjective): string => `${share * 100} % wait longer than ${waitMillis} ms`
+
+const round = (value: number): number => Math.round(value * 100) / 100
+
+/** {@link connectionsByErlangC}, with what to know of it. */
+export function fromErlangC(load: number, useMillis: number, objective: WaitObjective): FormulaResult {
+  return {
+    connections: connectionsByErlangC(load, useMillis, objective),
+    shown: `C(c, ${round(load)}) so that ${goalOf(objective)}`,
+    source: 'Erlang (1917), C formula',
+    limits: 'arrivals at random, exponential times of use; bursts need 4 to 8 more at a load of 10',
+  }
+}
+
+/** {@link connectionsByAllenCunneen}, with what to know of it. */
+export function fromAllenCunneen(
+  load: number,
+  useMillis: number,
+  objective: WaitObjective,
+  arrivalCv2: number,
+  useCv2: number,
+): FormulaResult {
+  return {
+    connections: connectionsByAllenCunneen(load, useMillis, objective, arrivalCv2, useCv2),
+    shown: `C(c, ${round(load)}) × (${round(arrivalCv2)} + ${round(useCv2)}) / 2 so that ${goalOf(objective)}`,
+    source: 'Allen (1990), §5.3, Allen–Cunneen',
+    limits: 'moderate variation; correlated bursts are worse than it says',
+  }
 }

@@ -1,6 +1,16 @@
 import type { PoolStats } from '../core/stats.ts'
-import { budgetFor, fromCores, fromWaiting, lockFloor, minFor, offeredLoad, type FormulaResult } from './formulas.ts'
-import { connectionsByAllenCunneen, connectionsByErlangC } from './queueing.ts'
+import {
+  budgetFor,
+  fromCores,
+  fromLittle,
+  fromWaiting,
+  lockFloor,
+  minFor,
+  offeredLoad,
+  type FormulaResult,
+} from './formulas.ts'
+import { fromAllenCunneen, fromErlangC } from './queueing.ts'
+import { fromThroughput, type OperatingPoint } from './usl.ts'
 
 /** What is known; every line of the answer needs some of it. */
 export interface SizeQuestion {
@@ -12,6 +22,8 @@ export interface SizeQuestion {
   readonly waitMillis?: number | undefined
   /** How long the server works on a lease, in milliseconds. */
   readonly serviceMillis?: number | undefined
+  /** What the whole server got done with so many connections at work, measured at three sizes or more; `millpond bench` does. */
+  readonly throughput?: readonly OperatingPoint[] | undefined
   /** Leases asked for in a second, by all instances together. */
   readonly ratePerSecond?: number | undefined
   /** How long a lease is out, in milliseconds. @defaultValue `waitMillis` + `serviceMillis` */
@@ -38,7 +50,7 @@ export interface SizeQuestion {
 
 /** One way to look at it. */
 export interface SizeReason extends FormulaResult {
-  readonly name: 'cores' | 'waiting' | 'erlang-c' | 'allen-cunneen' | 'lock-floor' | 'budget'
+  readonly name: 'usl' | 'cores' | 'waiting' | 'little' | 'erlang-c' | 'allen-cunneen' | 'lock-floor' | 'budget'
   /** `knee`: the server gets no more done with more · `need`: fewer make callers wait · `floor` and `ceiling`: bounds. */
   readonly role: 'knee' | 'need' | 'floor' | 'ceiling'
   /** For one instance. */
@@ -77,15 +89,15 @@ export function size(question: SizeQuestion): SizeAnswer {
   ]
   const of = (role: SizeReason['role']): SizeReason[] => reasons.filter((reason) => reason.role === role)
   const need = most(of('need'))
-  // The formula that knows how long a lease waits knows more than the one that does not.
-  const knee = of('knee').find(({ name }) => name === 'waiting') ?? of('knee')[0]
+  // The first knows most: what was measured, then how long a lease waits, then the cores alone.
+  const [knee] = of('knee')
   const wanted =
     need !== undefined && knee !== undefined ? (need.perInstance <= knee.perInstance ? need : knee) : (need ?? knee)
   const floor = most(of('floor'))
   const [ceiling] = of('ceiling')
   const start = wanted ?? floor ?? ceiling
   if (start === undefined)
-    throw new RangeError('Say at least `cores`, or `ratePerSecond` with `useMillis`, or `serverLimit`')
+    throw new RangeError('Say at least `cores`, or `throughput`, or `ratePerSecond` with `useMillis`, or `serverLimit`')
   const raised = floor !== undefined && floor.perInstance > start.perInstance ? floor : start
   const decided = ceiling !== undefined && ceiling.perInstance < raised.perInstance ? ceiling : raised
   const max = Math.max(1, decided.perInstance)
@@ -105,10 +117,18 @@ function most(reasons: readonly SizeReason[]): SizeReason | undefined {
   )
 }
 
-function kneeReasons({ cores, disks, waitMillis, serviceMillis }: SizeQuestion, instances: number): SizeReason[] {
-  if (cores === undefined) return []
+function kneeReasons(
+  { throughput, cores, disks, waitMillis, serviceMillis }: SizeQuestion,
+  instances: number,
+): SizeReason[] {
   const share = (result: FormulaResult): number => Math.max(1, Math.floor(result.connections / instances))
   const reasons: SizeReason[] = []
+  if (throughput !== undefined) {
+    const result = fromThroughput(throughput)
+    const why = `${result.connections} connections got as much done as any that were tried, within 3 %.`
+    reasons.push({ ...result, name: 'usl', role: 'knee', perInstance: share(result), why })
+  }
+  if (cores === undefined) return reasons
   if (waitMillis !== undefined && serviceMillis !== undefined) {
     const result = fromWaiting(cores, waitMillis, serviceMillis)
     const why = `${result.connections} connections keep ${cores} cores busy when each waits ${waitMillis} ms for ${serviceMillis} ms of work.`
@@ -135,31 +155,25 @@ function needReasons(question: SizeQuestion, instances: number): SizeReason[] {
   // Each instance queues by itself: many small pools need more than one large one.
   const load = offeredLoad(ratePerSecond / instances, useMillis)
   const objective = { waitMillis: acceptableWaitMillis, share: acceptableShare }
-  const shown = `${round(load)} at work on average (${round(ratePerSecond / instances)}/s × ${round(useMillis)} ms)`
   const goal = `${acceptableShare * 100} % wait longer than ${acceptableWaitMillis} ms`
-  const make = (name: SizeReason['name'], connections: number, source: string, limits: string): SizeReason => ({
+  const little = fromLittle(ratePerSecond / instances, useMillis)
+  // Formulas are about one pool; their number is for all instances, as that of the others.
+  const make = (name: SizeReason['name'], result: FormulaResult, why: string): SizeReason => ({
+    ...result,
     name,
     role: 'need',
-    connections: connections * instances,
-    perInstance: connections,
-    shown,
-    source,
-    limits,
-    why: `${shown}: with ${connections} connections at most ${goal}.`,
+    connections: result.connections * instances,
+    perInstance: result.connections,
+    why,
   })
+  const enough = ({ connections }: FormulaResult): string =>
+    `${little.shown}: with ${connections} connections at most ${goal}.`
+  const erlang = fromErlangC(load, useMillis, objective)
+  const cunneen = fromAllenCunneen(load, useMillis, objective, arrivalCv2, useCv2)
   return [
-    make(
-      'erlang-c',
-      connectionsByErlangC(load, useMillis, objective),
-      'Erlang (1917), C formula',
-      'arrivals at random, exponential times of use; bursts need 4 to 8 more at a load of 10',
-    ),
-    make(
-      'allen-cunneen',
-      connectionsByAllenCunneen(load, useMillis, objective, arrivalCv2, useCv2),
-      'Allen (1990), §5.3, Allen–Cunneen',
-      'moderate variation; correlated bursts are worse than it says',
-    ),
+    make('little', little, `${little.shown} on average: below that, what is asked for can never be served.`),
+    make('erlang-c', erlang, enough(erlang)),
+    make('allen-cunneen', cunneen, enough(cunneen)),
   ]
 }
 
@@ -204,8 +218,6 @@ function warningsOf(
     )
   return warnings
 }
-
-const round = (value: number): number => Math.round(value * 100) / 100
 
 /** What a running pool was asked for between two looks at its statistics. */
 export interface MeasuredLoad {

@@ -1,3 +1,5 @@
+import type { FormulaResult } from './formulas.ts'
+
 /** How much a server gets done with so many connections at work. */
 export interface OperatingPoint {
   /** Connections at work. */
@@ -93,6 +95,35 @@ export function fitUsl(points: readonly OperatingPoint[]): UslModel | undefined 
   })
   return models.sort((one, other) => one.error - other.error)[0]?.model
 }
+
+/** As much as can be told apart: what is within 3 % of the most that was seen is as good. */
+const ENOUGH = 0.97
+
+/**
+ * The fewest connections with which a server gets 97 % of the most done that it does within the sizes that were tried, by the law
+ * fitted to what was measured.
+ *
+ * @param points - of at least three sizes, for the whole server
+ * @throws {RangeError} where there are fewer, or no throughput
+ */
+export function fromThroughput(points: readonly OperatingPoint[]): FormulaResult {
+  const model = fitUsl(points)
+  if (model === undefined)
+    throw new RangeError(
+      `Expected \`throughput\` to have at least three sizes ≥ 1 with a throughput > 0, got ${points.length} points`,
+    )
+  const most = Math.max(...points.map(({ connections }) => connections))
+  const { gamma, alpha, beta } = model
+  return {
+    connections: Math.max(1, Math.ceil(uslFewest(model, ENOUGH, most) - 1e-2)),
+    shown: `X(N) = ${digits(gamma)} N / (1 + ${digits(alpha)} (N − 1) + ${digits(beta)} N (N − 1)), 97 % of the most up to ${most}`,
+    source: 'Gunther, Universal Scalability Law, arXiv:0808.1431',
+    limits:
+      'only sizes between those that were tried, the same work, and nobody else on the server; for all clients together',
+  }
+}
+
+const digits = (value: number): string => String(Number(value.toPrecision(3)))
 
 /** Solves the normal equations of a small linear regression of `N / X`, each point weighted by what it is worth in X. */
 function leastSquares(

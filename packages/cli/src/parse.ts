@@ -23,3 +23,13 @@ export function millis(text: string): number {
   const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
   return Number(match[1]) * units[match[2] as keyof typeof units]
 }
+
+/** @throws {InvalidArgumentError} on anything but pairs such as `2:410,4:790` */
+export function points(text: string): { connections: number; throughput: number }[] {
+  return text.split(',').map((pair) => {
+    const [connections, throughput] = pair.split(':')
+    if (connections === undefined || throughput === undefined)
+      throw new InvalidArgumentError('expected connections and what they get done, such as 2:410,4:790,8:1200.')
+    return { connections: positive(connections), throughput: number(throughput) }
+  })
+}

@@ -22,10 +22,23 @@ describe('millpond size', () => {
     expect((JSON.parse(out) as { max: number }).max).toBeGreaterThan(0)
     const { code, err } = await millpond(['size'])
     expect(code).toBe(2)
-    expect(err).toContain('Say at least --cores, or --rate with --use, or --server-limit; see millpond size --help')
+    expect(err).toContain(
+      'Say at least --cores, or --throughput, or --rate with --use, or --server-limit; see millpond size --help',
+    )
+  })
+
+  it('goes by what was measured of a server', async () => {
+    const { out } = await millpond(['size', '--throughput', '1:100,2:195,4:360,8:600,16:640', '--json'])
+    expect(JSON.parse(out)).toMatchObject({ decidedBy: 'usl', reasons: [{ name: 'usl', role: 'knee' }] })
+    const few = await millpond(['size', '--throughput', '1:100,2:195'])
+    expect([few.code, few.err]).toEqual([
+      2,
+      expect.stringContaining('Expected --throughput to have at least three sizes'),
+    ])
   })
 
   it.each([
+    [['size', '--throughput', '4'], 'expected connections and what they get done'],
     [['size', '--pool', 'shop', '--cores', '4'], '--pool goes with --from'],
     [['size', '--from', 'ftp://example'], 'no address of the web'],
     [['size', '--from', 'http://ada:hunter2@127.0.0.1'], 'without user and password'],

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { Pool } from 'millpond'
 import { FakeFactory, ManualClock } from 'millpond/testing'
-import { loadBetween, size } from 'millpond/sizing'
+import {
+  fromAllenCunneen,
+  fromErlangC,
+  fromLittle,
+  fromThroughput,
+  loadBetween,
+  size,
+  uslThroughput,
+} from 'millpond/sizing'
 
 describe('size', () => {
   it('gives the guide’s answers to the guide’s questions', () => {
@@ -58,6 +66,7 @@ describe('size', () => {
     expect(answer.reasons.map(({ name }) => name)).toEqual([
       'waiting',
       'cores',
+      'little',
       'erlang-c',
       'allen-cunneen',
       'lock-floor',
@@ -70,10 +79,37 @@ describe('size', () => {
     }
   })
 
+  it('takes what was measured for more than what was assumed', () => {
+    // A law that peaks at 22; its knee is where 97 % of that is reached.
+    const model = { gamma: 100, alpha: 0.05, beta: 0.002 }
+    const throughput = [1, 2, 4, 8, 16, 24, 32].map((connections) => ({ connections, throughput: uslThroughput(model, connections) })) // prettier-ignore
+    const answer = size({ throughput, cores: 64, instances: 2 })
+    const [usl] = answer.reasons
+    expect(usl).toMatchObject({ name: 'usl', role: 'knee', shown: expect.stringContaining('X(N) = 100 N / (1 + 0.05 (N − 1) + 0.002 N (N − 1))') as string }) // prettier-ignore
+    const { connections = 0 } = usl ?? {}
+    const most = Math.max(...throughput.map((each) => each.throughput))
+    expect(uslThroughput(model, connections)).toBeGreaterThanOrEqual(0.97 * most)
+    expect(uslThroughput(model, connections - 2)).toBeLessThan(0.97 * most)
+    expect([answer.decidedBy, answer.max]).toEqual(['usl', Math.floor(connections / 2)])
+    expect(() => size({ throughput: throughput.slice(0, 2) })).toThrow(
+      'Expected `throughput` to have at least three sizes ≥ 1',
+    )
+  })
+
   it('says what it needs to know', () => {
     expect(() => size({})).toThrow('Say at least `cores`')
     expect(() => size({ cores: 4, instances: 0 })).toThrow('`instances`')
   })
+})
+
+it('has source and limits for every formula', () => {
+  const objective = { waitMillis: 20, share: 0.01 }
+  const points = [1, 2, 4].map((connections) => ({ connections, throughput: 100 * connections }))
+  const results = [fromLittle(100, 25), fromErlangC(2.5, 25, objective), fromAllenCunneen(2.5, 25, objective, 4, 1), fromThroughput(points)] // prettier-ignore
+  expect(results.map(({ connections }) => connections)).toEqual([3, 6, 7, 4])
+  for (const { shown, source, limits } of results)
+    expect([/\d/.test(shown), source.length > 9, limits.length > 9]).toEqual([true, true, true])
+  expect(() => fromLittle(Number.NaN, 1)).toThrow('`ratePerSecond`')
 })
 
 it('takes the load of a running pool from two looks at its statistics', async () => {

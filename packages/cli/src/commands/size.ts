@@ -1,9 +1,9 @@
 import { Option } from 'commander'
-import { loadBetween, size as compute, type SizeAnswer, type SizeQuestion } from 'millpond/sizing'
+import { loadBetween, size as compute, type OperatingPoint, type SizeAnswer, type SizeQuestion } from 'millpond/sizing'
 import type { CommandModule } from '../command.ts'
 import { EXIT, UsageError, type Io } from '../io.ts'
 import { nearest } from '../nearest.ts'
-import { number, positive, millis } from '../parse.ts'
+import { number, points, positive, millis } from '../parse.ts'
 import { progressTo } from '../progress.ts'
 import { measuredReport, sizeReport, type MeasuredSize } from '../reports/size.ts'
 import { lookAt, type Look, type RunningPool } from '../running/look.ts'
@@ -19,6 +19,7 @@ interface Options {
   readonly wait?: number
   readonly service?: number
   readonly use?: number
+  readonly throughput?: readonly OperatingPoint[]
   readonly rate?: number
   readonly instances?: number
   readonly serverLimit?: number
@@ -45,6 +46,11 @@ export const size: CommandModule = {
       .option('--prefix <prefix>', 'with --from: what the metrics begin with', 'millpond_')
       .option('--cores <n>', 'cores of the server', positive)
       .option('--disks <n>', 'effective disks of the server', number)
+      .option(
+        '--throughput <points>',
+        'what the server got done with so many connections: 2:410,4:790,8:1200; millpond bench shows it',
+        points,
+      )
       .option('--rate <n>', 'leases asked for in a second, by all instances together', number)
       .option('--use <duration>', 'how long a lease is out: 20ms', millis)
       .option('--wait <duration>', 'how long a lease waits for something else than the server', millis)
@@ -69,9 +75,9 @@ export const size: CommandModule = {
 }
 
 function questionOf({ wait, service, use, rate, acceptableWait, ...others }: Options): SizeQuestion {
-  const { cores, disks, instances, serverLimit, reserved, acceptableShare } = others
+  const { cores, disks, throughput, instances, serverLimit, reserved, acceptableShare } = others
   return {
-    cores, disks, instances, serverLimit, reserved, acceptableShare,
+    cores, disks, throughput, instances, serverLimit, reserved, acceptableShare,
     waitMillis: wait, serviceMillis: service, useMillis: use, ratePerSecond: rate, acceptableWaitMillis: acceptableWait,
   } // prettier-ignore
 }
@@ -134,6 +140,7 @@ function sizeOf(before: RunningPool, after: RunningPool, elapsedMillis: number, 
 /** What the command line calls what the library asks for. */
 const FLAGS: Readonly<Record<string, string>> = {
   cores: '--cores',
+  throughput: '--throughput',
   disks: '--disks',
   ratePerSecond: '--rate',
   useMillis: '--use',
