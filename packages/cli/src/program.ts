@@ -1,8 +1,10 @@
 import { Command, CommanderError } from 'commander'
 import type { CommandModule } from './command.ts'
 import { alerts } from './commands/alerts.ts'
+import { bench } from './commands/bench.ts'
 import { check } from './commands/check.ts'
 import { config } from './commands/config.ts'
+import { demo } from './commands/demo.ts'
 import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
 import { size } from './commands/size.ts'
@@ -12,7 +14,7 @@ import { painter } from './terminal.ts'
 import { VERSION } from './version.ts'
 
 /** In the order in which `millpond --help` lists them. */
-const COMMANDS: readonly CommandModule[] = [doctor, explain, size, config, check, watch, alerts]
+const COMMANDS: readonly CommandModule[] = [doctor, explain, size, config, check, bench, watch, alerts, demo]
 
 const AFTER_HELP = `
 Exit codes: 0 all is well · 1 findings · 2 wrong usage · 3 a server could not be reached

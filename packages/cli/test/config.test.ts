@@ -25,6 +25,8 @@ describe('millpond config', () => {
     expect(row('idleTimeoutMillis')).toEqual(['idleTimeoutMillis', '10m', 'preset database'])
     expect(out).toContain('cache  redis, profile development')
     expect(out).not.toContain('hunter2')
+    // Printing is what it does, with the word and without.
+    expect(await millpond(['config', '--print', '--root', root, '--env-file', '.env'])).toEqual({ code, out, err: '' })
   })
 
   it('tells programs the same, of one pool, with what overrules what', async () => {

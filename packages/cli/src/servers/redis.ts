@@ -2,7 +2,7 @@ import { SERVER_TIMEOUT_MILLIS, type Target } from './target.ts'
 import type { ServerFacts } from './facts.ts'
 
 /** What both drivers can do: send a command as words. */
-interface Redis {
+export interface Redis {
   call(...words: string[]): Promise<unknown>
   end(): void
 }
@@ -13,8 +13,7 @@ export async function askRedis(
   { url }: Target,
 ): Promise<ServerFacts> {
   const startedAt = performance.now()
-  const redis =
-    driver.name === 'ioredis' ? await withIoredis(driver.module, url) : await withNodeRedis(driver.module, url)
+  const redis = await connectRedis(driver, url)
   const connectMillis = performance.now() - startedAt
   try {
     const pingedAt = performance.now()
@@ -41,6 +40,14 @@ export async function askRedis(
   } finally {
     redis.end()
   }
+}
+
+/** One connection, with ioredis or node-redis. */
+export async function connectRedis(
+  { name, module }: { readonly name: string; readonly module: unknown },
+  url: string,
+): Promise<Redis> {
+  return name === 'ioredis' ? await withIoredis(module, url) : await withNodeRedis(module, url)
 }
 
 async function withIoredis(module: unknown, url: string): Promise<Redis> {
