@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { PoolError } from 'millpond'
-import { describeSource, poolConfig, type Kind, type PoolSettings } from 'millpond/config'
+import { describeSource, KINDS, poolConfig, type Kind, type PoolSettings } from 'millpond/config'
 
 type Env = Record<string, string>
 
 const KINDS_WITH_SERVERS: readonly Kind[] = ['postgres', 'mysql', 'mongodb', 'redis']
+
+/** What a URL calls `max`, where its driver has a name for it there. */
+const MAX_IN_URL: Readonly<Partial<Record<Kind, string>>> = {
+  postgres: 'poolSize',
+  mysql: 'connectionLimit',
+  mongodb: 'maxPoolSize',
+}
 
 /** Everything that can say something about `max`, the strongest first. */
 const SAYS_MAX: readonly { source: string; max: number; code?: PoolSettings; env?: Env; file?: object }[] = [
@@ -26,7 +33,7 @@ function configure(kind: Kind, code: PoolSettings, env: Env, file?: object) {
 }
 
 describe('precedence', () => {
-  it.each(KINDS_WITH_SERVERS)('is the same for %s: every source wins over those below it', (kind) => {
+  it.each(KINDS)('is the same for %s: every source wins over those below it', (kind) => {
     for (const [index, winner] of SAYS_MAX.entries()) {
       const rest = SAYS_MAX.slice(index)
       const code = Object.assign({}, ...rest.map((each) => each.code)) as PoolSettings
@@ -36,6 +43,62 @@ describe('precedence', () => {
       expect([value, describeSource(source)]).toEqual([winner.max, winner.source])
     }
   })
+
+  it.each(Object.entries(MAX_IN_URL) as [Kind, string][])(
+    'of a pool option of %s is the whole chain, with what URLs say of it',
+    (kind, parameter) => {
+      const says = (max: number): string => `${url(kind, 'h')}?${parameter}=${max}`
+      const chain: readonly [source: string, max: number, { code?: PoolSettings; env?: Env; file?: object }][] = [
+        ['code', 11, { code: { max: 11 } }],
+        ['URL of code', 12, { code: { url: says(12) } }],
+        ['ORDERS_POOL_MAX', 13, { env: { ORDERS_POOL_MAX: '13' } }],
+        ['URL of ORDERS_URL', 14, { env: { ORDERS_URL: says(14) } }],
+        ['URL of DATABASE_URL', 15, { env: { DATABASE_URL: says(15) } }],
+        ['orders.json', 16, { file: { max: 16 } }],
+        ['URL of orders.json', 17, { file: { url: says(17) } }],
+        ['preset redis', 10, { file: { preset: 'redis' } }],
+        ['profile production', 20, { env: { MILLPOND_PROFILE: 'production' } }],
+        ['profile development', 10, {}],
+      ]
+      for (const [index, [winner, max]] of chain.entries()) {
+        const rest = chain.slice(index).map(([, , given]) => given)
+        const code = Object.assign({}, ...rest.map((each) => each.code)) as PoolSettings
+        const env = Object.assign({}, ...rest.map((each) => each.env)) as Env
+        const file = Object.assign({}, ...rest.map((each) => each.file)) as object
+        const { value, source } = configure(kind, code, env, file).setting('max')
+        expect([kind, value, describeSource(source)]).toEqual([kind, max, winner])
+      }
+    },
+  )
+
+  it('of the one pool option that has a field variable: it comes behind the URL variable, before the file', () => {
+    const says = (millis: number): string => `mongodb://h/1?connectTimeoutMS=${millis}`
+    const of = (kind: Kind, env: Env, file?: object): unknown => {
+      const { value, source } = configure(kind, {}, env, file).setting('createTimeoutMillis')
+      return [value, describeSource(source)]
+    }
+    expect(of('mongodb', { ORDERS_POOL_CONNECT_TIMEOUT: '1s', ORDERS_URL: says(2_000) }, { createTimeout: '3s' })).toEqual([1_000, 'ORDERS_POOL_CONNECT_TIMEOUT']) // prettier-ignore
+    expect(of('mongodb', { ORDERS_URL: says(2_000) }, { createTimeout: '3s' })).toEqual([2_000, 'URL of ORDERS_URL'])
+    expect(of('postgres', { ORDERS_POOL_CONNECT_TIMEOUT: '1s', PGCONNECT_TIMEOUT: '2' }, { createTimeout: '3s' })).toEqual([1_000, 'ORDERS_POOL_CONNECT_TIMEOUT']) // prettier-ignore
+    expect(of('postgres', { PGCONNECT_TIMEOUT: '2' }, { createTimeout: '3s' })).toEqual([2_000, 'PGCONNECT_TIMEOUT'])
+    expect(of('postgres', {}, { createTimeout: '3s' })).toEqual([3_000, 'orders.json'])
+    expect(of('postgres', {})).toEqual([10_000, 'default'])
+  })
+
+  it.each(['http', 'grpc'] as const)('of the address is the same for %s, which has no fields', (kind) => {
+    const from: readonly [PoolSettings, Env, object, string, string][] = [
+      [{ url: url(kind, 'code') }, { ORDERS_URL: url(kind, 'own') }, { url: url(kind, 'file') }, 'code', 'code'],
+      [{}, { ORDERS_URL: url(kind, 'own'), ...common(kind) }, { url: url(kind, 'file') }, 'own', 'ORDERS_URL'],
+      [{}, common(kind), { url: url(kind, 'file') }, 'common', kind === 'http' ? 'API_URL' : 'GRPC_TARGET'],
+      [{}, {}, { url: url(kind, 'file') }, 'file', 'orders.json'],
+    ]
+    for (const [code, env, file, host, name] of from) {
+      const { value, source } = configure(kind, code, env, file).setting('url')
+      expect([value, describeSource(source)]).toEqual([url(kind, host), name])
+    }
+  })
+  const common = (kind: 'http' | 'grpc'): Env =>
+    kind === 'http' ? { API_URL: url(kind, 'common') } : { GRPC_TARGET: url(kind, 'common') }
 
   const url = (kind: Kind, host: string): string =>
     ({ postgres: 'postgres', mysql: 'mysql', mongodb: 'mongodb', redis: 'redis', http: 'https', grpc: 'dns' })[kind] +
