@@ -147,7 +147,7 @@ describePostgres('the examples', () => {
       await sleep(2_800)
       child.kill('SIGCONT')
       child.send({ number: 41 })
-      const second = handler === 'lambda' ? await answer(2) : await answer(2, 2_000).catch(() => 'no answer')
+      const second = handler === 'lambda' ? await answer(2) : await answer(2, 1_000).catch(() => 'no answer')
       child.kill('SIGKILL')
       return { first, second, heard }
     }
@@ -339,6 +339,9 @@ describePostgres('the examples', () => {
         }
       }>('replicas/replicas.mjs')
     ).openStore({ user, password, database }, { primary: address(server), replica: address(standby) })
+    const { openStore: openBefore } = await load<{
+      openStore(config: object, hosts: object): { pool: pg.Pool; place(item: string): Promise<number> }
+    }>('replicas/replicas-before.mjs')
     const where = async (pool: TestPool): Promise<number> => {
       const { rows } = await pool.query<{ port: number }>('SELECT inet_server_port() AS port')
       return rows[0]?.port ?? 0
@@ -348,18 +351,26 @@ describePostgres('the examples', () => {
       expect((await store.find(id))?.item).toBe('a table')
       expect([await where(store.writer), await where(store.reader)]).toEqual([server.port, standby.port])
       const { rows } = await admin.query<{ orders: number }>('SELECT count(*)::int AS orders FROM orders')
-      const before = rows[0]?.orders ?? 0
-      await waitFor(async () => (await store.count()) === before, { what: 'the replica has it too' })
+      let orders = rows[0]?.orders ?? 0
+      await waitFor(async () => (await store.count()) === orders, { what: 'the replica has it too' })
+
+      const before = openBefore({ user, password, database }, { primary: address(server) })
+      expect(await before.place('a bench')).toBeGreaterThan(id)
+      orders++
+      await waitFor(async () => (await store.count()) === orders, { what: 'the replica has that as well' })
 
       await server.kill()
       // While nobody takes writes, they wait; reads do not notice.
       const waiting = store.place('a stool')
       waiting.catch(() => undefined) // told below
-      expect(await store.count()).toBe(before)
+      expect(await store.count()).toBe(orders)
       await promote(standby)
       expect((await store.find(await waiting))?.item).toBe('a stool')
       expect(await where(store.writer)).toBe(standby.port)
-      expect(await store.count()).toBe(before + 1)
+      expect(await store.count()).toBe(orders + 1)
+      // Before: one address, and nobody there.
+      await expect(before.place('a shelf')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+      await before.pool.end()
     } finally {
       await store.registry.close({ timeoutMillis: 1_000, waiters: 'reject' })
       await standby.stop()
