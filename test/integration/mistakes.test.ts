@@ -53,6 +53,29 @@ describe.skipIf(mariadb === undefined)('`max` above what MariaDB has', () => {
   })
 })
 
+describe.skipIf(mariadb === undefined)('a process that exits while a connection of MariaDB', () => {
+  const run = async (how: string): Promise<{ code: unknown; stderr: string }> => {
+    const file = await program('exiting-mysql-program')
+    return await new Promise((resolve) => {
+      const env = { ...process.env, NODE_ENV: 'production', MILLPOND_PROFILE: '' }
+      execFile(process.execPath, [file, JSON.stringify(mariadb?.config), how], { env }, (error, _, stderr) => {
+        resolve({ code: error?.code, stderr })
+      })
+    })
+  }
+
+  it('is out is told so, and one whose connections are back is not', async () => {
+    const [out, back] = await Promise.all([run('out'), run('back')])
+    expect(out).toEqual({
+      code: 3,
+      stderr: expect.stringMatching(
+        /\[MILLPOND_EXIT_WITH_LEASES\] MillpondWarning: pool "orders": the process exits while 1 lease is out/,
+      ) as string,
+    })
+    expect(back).toEqual({ code: 3, stderr: '' })
+  })
+})
+
 describe.skipIf(redis === undefined)('`max` above what Redis has', () => {
   it.each(DRIVERS)('is warned of with $name at the first exclusive connection', async (driver) => {
     const target = { port: redis?.port ?? 0, password: undefined }
