@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
 import { Callers, ChaosRig, countEvents, figures, pick, stopwatch } from '../support/chaos.ts'
+import type { TestPool } from '../support/pg.ts'
 
 const TIMEOUT = pick(5_000, 1_500)
 const VALIDATE_TIMEOUT = pick(5_000, 1_000)
@@ -20,6 +21,17 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
     await rig.stop()
   })
 
+  /** From now on nobody answers; tells how long the pool takes to notice. */
+  async function fallSilent(pool: TestPool): Promise<number> {
+    const sinceSilence = stopwatch()
+    await rig.proxy.blackHole()
+    await waitFor(() => pool.stats().generation > 0, {
+      what: 'the silence is noticed',
+      timeoutMillis: 3 * KEEP_ALIVE + 20_000,
+    })
+    return sinceSilence()
+  }
+
   it('C4: a black hole on all connections keeps no caller beyond its deadline, is noticed without traffic, and leaks no slot', async () => {
     const pool = await rig.filled({
       min: 20,
@@ -32,13 +44,7 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
     const callers = new Callers(pool)
     const inTheHole = Array.from({ length: 5 }, () => callers.ask('SELECT pg_sleep(0.2)'))
     await sleep(50)
-    const sinceSilence = stopwatch()
-    await rig.proxy.blackHole()
-    await waitFor(() => pool.stats().generation > 0, {
-      what: 'the silence is noticed',
-      timeoutMillis: 3 * KEEP_ALIVE + 20_000,
-    })
-    const noticedMillis = sinceSilence()
+    const noticedMillis = await fallSilent(pool)
     await Promise.all(inTheHole)
     const stop = callers.everyMillis(100)
     await sleep(pick(60_000, 2_000))
@@ -78,13 +84,7 @@ describe('a network that falls silent', { timeout: 240_000 }, () => {
     const events: string[] = []
     pool.core.on('validated', ({ error }) => events.push(error === undefined ? 'answered' : 'unanswered'))
     pool.core.on('invalidated', ({ reason }) => events.push(`invalidated (${reason})`))
-    const sinceSilence = stopwatch()
-    await rig.proxy.blackHole()
-    await waitFor(() => pool.stats().generation > 0, {
-      what: 'the silence is noticed',
-      timeoutMillis: 3 * KEEP_ALIVE + 20_000,
-    })
-    const noticedMillis = sinceSilence()
+    const noticedMillis = await fallSilent(pool)
     const { requested, used } = pool.stats()
     await rig.proxy.clear()
     await waitFor(() => pool.stats().total === 20 && pool.state === 'open', {
