@@ -294,7 +294,9 @@ describe('borrowers who misbehave', { timeout: 120_000 }, () => {
       expect(watch.failure).toBeUndefined()
       expect(outcomes).toEqual({ ok: rounds * 12 })
       expectIdentities(pool.stats())
-      expect(pool.stats()).toMatchObject({ total: 0, creating: 0, zombies: 0, used: 0 })
+      expect(pool.stats()).toMatchObject({ total: 0, creating: 0, used: 0 })
+      // Creates that hang for ever and heed no signal stay visible, up to `maxConnecting` of them.
+      expect(pool.stats().zombies).toBeLessThanOrEqual(8)
       expectOnTime(waits)
     })
   })
