@@ -35,6 +35,7 @@ describe('what a soak takes for growth', () => {
     minute: 1,
     calls: 1_000,
     heapMegabytes: 13,
+    codeMegabytes: 4,
     resources: { Timeout: 2, TCPServerWrap: 1 },
     listeners: { process: 9, pool: 0, 'shared signal': 0, client: 3, socket: 5 },
   }

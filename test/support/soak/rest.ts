@@ -1,18 +1,21 @@
 import { getEventListeners, type EventEmitter } from 'node:events'
+import { getHeapCodeStatistics } from 'node:v8'
 
 /** What is there while nothing is under way and nothing is open. */
 export interface Rest {
   readonly minute: number
   /** Calls made until then. */
   readonly calls: number
+  /** Without the code that the engine of the language has compiled, which goes on growing for an hour. */
   readonly heapMegabytes: number
+  readonly codeMegabytes: number
   /** Handles and timers that keep the process alive, sockets among them, by kind. */
   readonly resources: Readonly<Record<string, number>>
   /** By what they are on. */
   readonly listeners: Readonly<Record<'process' | 'pool' | 'shared signal' | 'client' | 'socket', number>>
 }
 
-/** Any run may grow by this from its first rest on: what the just-in-time compiler keeps comes to a third of it. */
+/** Any run may grow by this from its first rest on: what the compiler keeps beside its code comes to a third of it. */
 const MOST_GROWTH_MEGABYTES = 1.5
 const MOST_MEGABYTES_PER_HOUR = 1
 /** From how long a time a rate can be told. */
@@ -24,6 +27,14 @@ export function listenersOf(emitter: Pick<EventEmitter, 'eventNames' | 'listener
 
 export function listenersOfSignal(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length
+}
+
+export function heapNow(): Pick<Rest, 'heapMegabytes' | 'codeMegabytes'> {
+  globalThis.gc?.()
+  globalThis.gc?.()
+  const { code_and_metadata_size: code, bytecode_and_metadata_size: bytecode } = getHeapCodeStatistics()
+  const codeMegabytes = (code + bytecode) / 2 ** 20
+  return { heapMegabytes: process.memoryUsage().heapUsed / 2 ** 20 - codeMegabytes, codeMegabytes }
 }
 
 export function resourcesNow(): Record<string, number> {

@@ -3,7 +3,15 @@ import type { PoolStats } from '../../../src/core/stats.ts'
 import { seeded } from '../simulation.ts'
 import { RandomFaults } from './faults.ts'
 import { Load } from './load.ts'
-import { heapMegabytesPerHour, listenersOf, listenersOfSignal, resourcesNow, whatGrew, type Rest } from './rest.ts'
+import {
+  heapMegabytesPerHour,
+  heapNow,
+  listenersOf,
+  listenersOfSignal,
+  resourcesNow,
+  whatGrew,
+  type Rest,
+} from './rest.ts'
 import { MAX, MOST_ZOMBIES, Stage } from './stage.ts'
 
 export interface SoakOptions {
@@ -150,12 +158,10 @@ export class Soak {
   }
 
   #measure(passedMillis: number, perConnection: { client: number; socket: number }): Rest {
-    globalThis.gc?.()
-    globalThis.gc?.()
     return {
       minute: passedMillis / 60_000,
       calls: this.#stage.pool.stats().requested,
-      heapMegabytes: process.memoryUsage().heapUsed / 2 ** 20,
+      ...heapNow(),
       resources: resourcesNow(),
       listeners: {
         process: listenersOf(process),
@@ -180,11 +186,11 @@ export class Soak {
   }
 }
 
-function describeRest({ minute, heapMegabytes, resources, listeners }: Rest, stats: PoolStats): string {
+function describeRest({ minute, heapMegabytes, codeMegabytes, resources, listeners }: Rest, stats: PoolStats): string {
   const listed = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
       .map(([kind, count]) => `${count} ${kind}`)
       .join(', ')
   const counts = `acquired ${stats.acquired}, timed out ${stats.timedOut}, created ${stats.created}`
-  return `minute ${minute.toFixed(1)}: heap ${heapMegabytes.toFixed(2)} MB; at rest ${listed(resources)}; listeners: ${listed(listeners)}; ${counts}`
+  return `minute ${minute.toFixed(1)}: heap ${heapMegabytes.toFixed(2)} MB and ${codeMegabytes.toFixed(2)} MB of code; at rest ${listed(resources)}; listeners: ${listed(listeners)}; ${counts}`
 }
