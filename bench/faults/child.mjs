@@ -1,51 +1,75 @@
 /**
- * One pool that is asked 100 times a second until standard input ends: `child.mjs SUBJECT CONFIG`. Says `ready` when the
- * first answer is there, and tells at the end what every caller saw and when a connection was tried, in milliseconds
- * of the wall clock; both on file descriptor 3, because drivers print what they like.
+ * One pool that is asked until standard input ends: `child.mjs SUBJECT CONFIG OPTIONS LOAD`; a line of standard input
+ * changes the load. Says `ready` when all connections have answered, and tells at the end what every caller saw and when
+ * a connection was tried and was closed, in milliseconds of the wall clock; both on file descriptor 3, because drivers print what they
+ * like.
+ *
+ * @typedef {{ everyMillis: number, calls: number, sleepMillis: number }} Load
  */
 import { writeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
 import { SUBJECTS } from './subjects.mjs'
 
-const [subject = '', config = '{}'] = process.argv.slice(2)
-const EVERY_MILLIS = 10
+const [subject = '', config = '{}', options = '{}', load = '{}'] = process.argv.slice(2)
+const { max, statementMillis } = JSON.parse(options)
 const LAST_WORD_MILLIS = 1_500
 
-const connects = []
+/** Of every socket: when it was told to connect, and when it was closed. */
+const sockets = []
 const { connect } = Socket.prototype
 Socket.prototype.connect = function (...args) {
-  connects.push(Date.now())
+  const life = [Date.now()]
+  sockets.push(life)
+  this.once('close', () => life.push(Date.now()))
   return connect.apply(this, args)
 }
 
-const query = await SUBJECTS[subject](JSON.parse(config))
-await Promise.all(Array.from({ length: 10 }, () => query('SELECT pg_sleep(0.05)')))
+const ask = await SUBJECTS[subject](JSON.parse(config), { max, statementMillis })
+const sleeping = (millis) => `SELECT ${subject.includes('MariaDB') ? 'SLEEP' : 'pg_sleep'}(${millis / 1_000})`
+// All open, and those that the server refuses at first asked again by nobody.
+await Promise.allSettled(Array.from({ length: max }, () => ask(sleeping(50), () => {})))
 
-/** Asked at, took, and the code of the error or nothing. */
+/** Asked at, waited for a connection, took in all, and the code of the error or nothing. */
 const calls = []
 const waiting = new Set()
-async function call() {
+async function call(text) {
   const askedAt = Date.now()
   const startedAt = performance.now()
+  const passed = () => Math.round(performance.now() - startedAt)
   const mine = {}
   waiting.add(mine)
+  let waited
   let failure
   try {
-    await query('SELECT 1')
+    await ask(text, () => (waited = passed()))
   } catch (error) {
     failure = String(error?.code ?? error?.message ?? error)
   }
   waiting.delete(mine)
-  calls.push([askedAt, Math.round(performance.now() - startedAt), ...(failure === undefined ? [] : [failure])])
+  const took = passed()
+  calls.push([askedAt, waited ?? took, took, ...(failure === undefined ? [] : [failure])])
 }
-const timer = setInterval(() => void call(), EVERY_MILLIS)
+
+let timer
+function begin({ everyMillis, calls: count, sleepMillis }) {
+  clearInterval(timer)
+  const text = sleepMillis > 0 ? sleeping(sleepMillis) : 'SELECT 1'
+  timer = setInterval(() => {
+    for (let index = 0; index < count; index++) void call(text)
+  }, everyMillis)
+}
+begin(JSON.parse(load))
 writeSync(3, 'ready\n')
 
-process.stdin.resume()
-process.stdin.on('end', () => {
+const lines = createInterface({ input: process.stdin })
+lines.on('line', (line) => begin(JSON.parse(line)))
+lines.on('close', () => {
   clearInterval(timer)
+  // Before anything ends because this program does.
+  const told = sockets.map((life) => [...life])
   setTimeout(() => {
-    let rest = Buffer.from(JSON.stringify({ calls, connects, neverAnswered: waiting.size }))
+    let rest = Buffer.from(JSON.stringify({ calls, sockets: told, neverAnswered: waiting.size }))
     while (rest.length > 0) rest = rest.subarray(writeSync(3, rest))
     process.exit(0)
   }, LAST_WORD_MILLIS)

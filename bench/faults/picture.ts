@@ -11,7 +11,7 @@ export async function picture({ rounds, faultMillis }: Results): Promise<string>
   const order = ['millpond', ...new Set(runs.map(({ subject }) => subject).filter((name) => name !== 'millpond'))]
   const values = runs.flatMap(({ subject, seen }) => {
     const bins = new Map<string, number>()
-    for (const [askedAt, took, failure] of seen.calls) {
+    for (const [askedAt, , took, failure] of seen.calls) {
       const second = (Math.floor((askedAt + took) / BIN_MILLIS) * BIN_MILLIS) / 1_000
       const key = `${second}|${failure === undefined ? 'answered' : 'failed'}`
       bins.set(key, (bins.get(key) ?? 0) + 1)

@@ -1,6 +1,7 @@
 /**
- * `npm run bench:faults -- [--rounds N] [--only WORDS]`: pools on a real PostgreSQL that is killed, frozen, cut off.
- * `--only` measures the faults anew whose name has these words, and keeps the rest. Writes `bench/results/faults.json`, a table into `bench/README.md`, and `bench/results/faults.svg`.
+ * `npm run bench:faults -- [--rounds N] [--only WORDS]`: pools on a real server that is killed, frozen, cut off, full.
+ * `--only` measures the faults anew whose name has these words, and keeps the rest. Writes `bench/results/faults.json`,
+ * tables into `bench/README.md`, and `bench/results/faults.svg`.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,17 +9,19 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { ServerView, sleep, startFaultProxy, startPostgres, type FaultProxy, type PostgresServer } from '@millpond/rig'
+import { sleep, startFaultProxy } from '@millpond/rig'
 import { circumstances } from '../lib/rounds.mjs'
 import { writeSection } from '../lib/report.mjs'
+import { startMariaDbBackend, startPostgresBackend, type StartBackend } from './backends.ts'
+import { FAULTS, STEADY, type Fault, type Stage } from './faults.ts'
 import { picture } from './picture.ts'
 import { summary } from './summary.ts'
 
 export interface Seen {
-  /** Asked at, took, and the code of the error or nothing; milliseconds, since the fault began. */
-  readonly calls: readonly (readonly [number, number, string?])[]
-  /** When a connection was tried, since the fault began. */
-  readonly connects: readonly number[]
+  /** Asked at, waited for a connection, took in all, and the code of the error or nothing; milliseconds, since the fault began. */
+  readonly calls: readonly (readonly [askedAt: number, waited: number, took: number, failure?: string])[]
+  /** When each connection was tried and, where it was, closed; since the fault began. */
+  readonly sockets: readonly (readonly [triedAt: number, closedAt?: number])[]
   readonly neverAnswered: number
   /** The process had ended before it was told to. */
   readonly crashed: boolean
@@ -37,51 +40,22 @@ export interface Results {
   readonly rounds: readonly (readonly Run[])[]
 }
 
-interface Stage {
-  readonly server: PostgresServer
-  readonly proxy: FaultProxy
-  readonly view: ServerView
-}
-
-interface Fault {
-  /** How long it lasts. */
-  readonly millis: number
-  begin(stage: Stage): unknown
-  end(stage: Stage): unknown
-}
-
 const HEALTHY_MILLIS = 1_500
-const AFTERWARDS_MILLIS = 5_000
-const SUBJECTS = ['millpond', 'pg.Pool', 'pg.Pool, no error listener', 'knex (tarn)', 'generic-pool']
-
-const FAULTS: Readonly<Record<string, Fault>> = {
-  'server killed, back after 4 s': {
-    millis: 4_000,
-    begin: ({ server }) => server.kill(),
-    end: ({ server }) => server.start(),
-  },
-  'server frozen for 4 s': {
-    millis: 4_000,
-    begin: ({ server }) => server.pause(),
-    end: ({ server }) => server.resume(),
-  },
-  'black hole for 4 s': {
-    millis: 4_000,
-    begin: ({ proxy }) => proxy.blackHole(),
-    async end({ proxy }) {
-      proxy.cutAll('reset')
-      await proxy.clear()
-    },
-  },
-  'every connection reset': { millis: 0, begin: ({ proxy }) => proxy.cutAll('reset'), end: () => undefined },
-  'one backend terminated': {
-    millis: 0,
-    async begin({ view }) {
-      const [first] = await view.backends()
-      if (first !== undefined) await view.terminate(first.pid)
-    },
-    end: () => undefined,
-  },
+const AFTERWARDS_MILLIS = 6_000
+const MAX = 10
+interface Subject {
+  readonly start: StartBackend
+  /** Which faults it has something to tell about. @defaultValue all */
+  readonly needs?: (fault: Fault) => boolean
+}
+const SUBJECTS: Readonly<Record<string, Subject>> = {
+  millpond: { start: startPostgresBackend },
+  'pg.Pool': { start: startPostgresBackend },
+  'pg.Pool, no error listener': { start: startPostgresBackend, needs: ({ ends }) => ends === true },
+  'knex (tarn)': { start: startPostgresBackend },
+  'generic-pool': { start: startPostgresBackend },
+  'millpond, MariaDB': { start: startMariaDbBackend },
+  'mysql2, MariaDB': { start: startMariaDbBackend },
 }
 
 const { values } = parseArgs({
@@ -94,18 +68,19 @@ const { values } = parseArgs({
 const file = fileURLToPath(new URL('../results/faults.json', import.meta.url))
 
 if (!values['report-only']) {
-  const before = values.only === '' ? undefined : (JSON.parse(readFileSync(file, 'utf8')) as Results)
-  const isMeasured = (fault: string): boolean => fault.includes(values.only)
-  const rounds: Run[][] = (before?.rounds ?? []).map((runs) => runs.filter(({ fault }) => !isMeasured(fault)))
-  for (let round = 0; round < Number(values.rounds); round++) {
-    rounds[round] = [...(rounds[round] ?? []), ...(await runRound(round, isMeasured))]
-  }
-  const now = circumstances() as unknown as Record<string, unknown>
-  const measured = Object.fromEntries(
-    Object.keys(FAULTS).map((fault) => [fault, isMeasured(fault) ? now : before?.circumstances[fault]]),
-  )
+  const before = JSON.parse(readFileSync(file, 'utf8')) as Results
+  const faults = Object.keys(FAULTS).filter((fault) => fault.includes(values.only))
+  const rounds = before.rounds.map((runs) => runs.filter(({ fault }) => fault in FAULTS && !faults.includes(fault)))
+  const circumstancesOf: Record<string, Record<string, unknown>> = { ...before.circumstances }
   const faultMillis = Object.fromEntries(Object.entries(FAULTS).map(([name, { millis }]) => [name, millis]))
-  writeFileSync(file, JSON.stringify({ circumstances: measured, faultMillis, rounds }))
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const fault of faults) {
+      rounds[round] = [...(rounds[round] ?? []), ...(await runFault(fault, round))]
+      circumstancesOf[fault] = circumstances()
+      // After each: what was measured is kept, whatever becomes of the rest.
+      writeFileSync(file, JSON.stringify({ circumstances: circumstancesOf, faultMillis, rounds }))
+    }
+  }
 }
 const results = JSON.parse(readFileSync(file, 'utf8')) as Results
 const text = summary(results)
@@ -113,35 +88,35 @@ writeSection('faults', text)
 writeFileSync(fileURLToPath(new URL('../results/faults.svg', import.meta.url)), await picture(results))
 console.log(text)
 
-async function runRound(round: number, isMeasured: (fault: string) => boolean): Promise<Run[]> {
+async function runFault(fault: string, round: number): Promise<Run[]> {
+  const what = FAULTS[fault] as Fault
+  const subjects = Object.entries(SUBJECTS).filter(([, { needs }]) => needs?.(what) ?? true)
   const runs: Run[] = []
-  for (const [fault, what] of Object.entries(FAULTS)) {
-    if (!isMeasured(fault)) continue
-    for (let index = 0; index < SUBJECTS.length; index++) {
-      const subject = SUBJECTS[(index + round) % SUBJECTS.length] ?? ''
-      runs.push({ fault, subject, seen: await endure(subject, what) })
-      console.error(`round ${round + 1}: ${fault}: ${subject}`)
-    }
+  for (let index = 0; index < subjects.length; index++) {
+    const [subject, { start }] = subjects[(index + round) % subjects.length] as (typeof subjects)[number]
+    runs.push({ fault, subject, seen: await endure(subject, start, what) })
+    console.error(`round ${round + 1}: ${fault}: ${subject}`)
   }
   return runs
 }
 
 /** A server and a proxy of its own for every run, so that nothing of the last one is left. */
-async function endure(subject: string, fault: Fault): Promise<Seen> {
-  await using server = await startPostgres()
-  await using proxy = await startFaultProxy(server)
-  await using view = new ServerView(server)
-  const stage = { server, proxy, view }
-  const config = JSON.stringify({ ...server.config, port: proxy.port })
+async function endure(subject: string, start: StartBackend, fault: Fault): Promise<Seen> {
+  await using backend = await start(fault.granted ?? Infinity)
+  await using proxy = await startFaultProxy(backend.address)
+  const config = JSON.stringify({ ...backend.config, port: proxy.port })
   const program = fileURLToPath(new URL('child.mjs', import.meta.url))
-  const child = spawn(process.execPath, [program, subject, config], {
-    stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
-  })
+  const { max = MAX, statementMillis } = fault
+  const args = [program, subject, config, JSON.stringify({ max, statementMillis }), JSON.stringify(STEADY)]
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'ignore', 'pipe'] })
+  // One that has crashed is told nothing any more.
+  child.stdin?.on('error', () => undefined)
   const ended = once(child, 'exit')
   let output = ''
   const told = child.stdio[3] as Readable
   told.setEncoding('utf8').on('data', (chunk: string) => (output += chunk))
-  while (!output.includes('ready\n')) await once(told, 'data')
+  while (!output.includes('ready\n')) await Promise.race([once(told, 'data'), ended])
+  const stage: Stage = { backend, proxy, load: (load) => child.stdin?.write(`${JSON.stringify(load)}\n`) }
   await sleep(HEALTHY_MILLIS)
   const beganAt = Date.now()
   await fault.begin(stage)
@@ -149,15 +124,17 @@ async function endure(subject: string, fault: Fault): Promise<Seen> {
   await fault.end(stage)
   await sleep(AFTERWARDS_MILLIS)
   const crashed = child.exitCode !== null || child.signalCode !== null
-  if (crashed) return { calls: [], connects: [], neverAnswered: 0, crashed }
+  if (crashed) return { calls: [], sockets: [], neverAnswered: 0, crashed }
   child.stdin?.end()
   const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
   await ended
   clearTimeout(timer)
   const seen = JSON.parse(output.slice(output.indexOf('\n') + 1)) as Omit<Seen, 'crashed'>
   return {
-    calls: seen.calls.map(([askedAt, took, ...failure]) => [askedAt - beganAt, took, ...failure] as const),
-    connects: seen.connects.map((at) => at - beganAt),
+    calls: seen.calls.map(([askedAt, ...rest]) => [askedAt - beganAt, ...rest] as const),
+    sockets: seen.sockets.map(([triedAt, closedAt]) =>
+      closedAt === undefined ? ([triedAt - beganAt] as const) : ([triedAt - beganAt, closedAt - beganAt] as const),
+    ),
     neverAnswered: seen.neverAnswered,
     crashed,
   }
