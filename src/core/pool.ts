@@ -27,13 +27,15 @@ export let engineOf: <T>(pool: Pool<T>) => Engine<T>
 /**
  * For adapters that go on by themselves, without a promise for each who waits: a lease at once, or a place in the queue,
  * of which the taker hears. No public door exports it.
+ * @param asker - tells whether what was asked for is of any use still
  * @throws what `acquire` rejects with at once
  */
 export let claim: <T>(
   pool: Pool<T>,
   taker: Taker<T>,
-  label: string | undefined,
-  priority: number | undefined,
+  label?: string,
+  priority?: number,
+  asker?: Asker,
 ) => Lease<T> | Waiter<T>
 
 export interface AcquireOptions {
@@ -73,7 +75,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
 
   static {
     engineOf = (pool) => pool.#engine
-    claim = (pool, taker, label, priority) => pool.#claim(taker, label, priority)
+    claim = (pool, taker, label, priority, asker) => pool.#claim(taker, label, priority, asker)
   }
 
   constructor(factory: ResourceFactory<T>, options: PoolOptions<T> = {}) {
@@ -112,9 +114,17 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
 
   /** For whoever wants nothing but a resource, which is not there at once. */
   #acquirePlainly(): Promise<Lease<T>> {
+    try {
+      return this.#queuePlainly(undefined)?.promise ?? this.#acquireWith({})
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** A place in the queue; none where there is more to look at first. */
+  #queuePlainly(taker: Taker<T> | undefined): Waiter<T> | undefined {
     const engine = this.#engine
-    if (engine.state !== 'open' || !engine.events.quiet || engine.inventory.available.size > 0)
-      return this.#acquireWith({})
+    if (engine.state !== 'open' || !engine.events.quiet || engine.inventory.available.size > 0) return undefined
     engine.counters.requested++
     const scope = currentScope()
     const request = scope && {
@@ -126,36 +136,43 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       waited: false,
       caller: undefined,
     }
-    try {
-      return engine.wait(engine.options.acquireTimeoutMillis, 0, request).promise
-    } catch (error) {
-      return Promise.reject(error)
-    }
+    return engine.wait(engine.options.acquireTimeoutMillis, 0, request, taker)
   }
 
   #acquireWith(options: AcquireOptions): Promise<Lease<T>> {
     try {
-      const got = this.#lendOrQueue(options, undefined)
+      const got = this.#lendOrQueue(options, undefined, undefined)
       return got instanceof Waiter ? got.promise : Promise.resolve(got)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  #claim(taker: Taker<T>, label: string | undefined, priority: number | undefined): Lease<T> | Waiter<T> {
+  #claim(
+    taker: Taker<T>,
+    label: string | undefined,
+    priority: number | undefined,
+    asker: Asker | undefined,
+  ): Lease<T> | Waiter<T> {
     const isPlain = label === undefined && priority === undefined && this.#plain
     const lease = isPlain ? this.#engine.lendAtOnce() : undefined
-    return lease ?? this.#lendOrQueue({ label, priority }, taker)
+    if (lease !== undefined) return lease
+    const waiter = isPlain && asker === undefined ? this.#queuePlainly(taker) : undefined
+    return waiter ?? this.#lendOrQueue({ label, priority }, asker, taker)
   }
 
-  #lendOrQueue(options: AcquireOptions, taker: Taker<T> | undefined): Lease<T> | Waiter<T> {
+  #lendOrQueue(
+    options: AcquireOptions,
+    asker: Asker | undefined,
+    taker: Taker<T> | undefined,
+  ): Lease<T> | Waiter<T> {
     const engine = this.#engine
     engine.counters.requested++
     const { signal, timeoutMillis = engine.options.acquireTimeoutMillis, priority = 0 } = options
     let request: Request | undefined
     let lease: Lease<T> | undefined
     try {
-      request = this.#request(options, taker)
+      request = this.#request(options, asker)
       asked(engine, request.label)
       this.#check(timeoutMillis, priority)
       if (signal?.aborted !== true) {

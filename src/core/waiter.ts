@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { Deadline } from './deadlines.ts'
 import type { Lease } from './lease.ts'
-import type { Asker, Request } from './request.ts'
+import type { Request } from './request.ts'
 
 /** Who is told when a waiter ends by itself. */
 export interface WaiterHost<T> {
@@ -32,7 +32,7 @@ interface Settle<T> {
  * Who waits without a promise. It hears of its lease inside the pool's loop: it may only take note, and goes on when the
  * present call into the pool is over.
  */
-export interface Taker<T> extends Asker {
+export interface Taker<T> {
   took(lease: Lease<T>): void
   gotNone(error: unknown): void
 }

@@ -1,8 +1,9 @@
 import type { AsyncResource } from 'node:async_hooks'
 import type { Lease } from '../../core/lease.ts'
 import { claim } from '../../core/pool.ts'
+import type { Asker } from '../../core/request.ts'
 import { Waiter, type Taker } from '../../core/waiter.ts'
-import { followDriver, type Follower } from './after-driver.ts'
+import { afterwards, type Follower } from '../../core/afterwards.ts'
 import { asDriverError, isConnectionEnd, NoHttp2Error } from './classify.ts'
 import type { HttpConnection } from './connection.ts'
 import { sideBySide, type Abort, type AnyHandler, type DispatchOptions } from './driver.ts'
@@ -58,7 +59,7 @@ const TROUBLE: ReadonlySet<number> = new Set([500, 502, 503, 504])
  * Its subclasses are the handlers that undici calls; they pass on to the handler of whoever made the request. It is also
  * what waits in the pool's queue: there is one of these for every request, so whatever only some need stands elsewhere.
  */
-export abstract class Exchange implements Taker<HttpConnection>, Follower {
+export abstract class Exchange implements Taker<HttpConnection>, Asker, Follower {
   follower: Follower | undefined = undefined
   /** The caller has aborted it. */
   gaveUp = false
@@ -128,7 +129,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
     const { label, priority } = this.#options
     let got: Lease<HttpConnection> | Waiter<HttpConnection>
     try {
-      got = claim(site.core, this, label, priority)
+      got = claim(site.core, this, label, priority, this)
     } catch (error) {
       this.#gotNone(site, error)
       return
@@ -148,16 +149,16 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
   took(lease: Lease<HttpConnection>): void {
     this.#waiter = undefined
     this.#granted = lease
-    followDriver(this)
+    afterwards(this)
   }
 
   gotNone(error: unknown): void {
     this.#waiter = undefined
     this.#refusal = error
-    followDriver(this)
+    afterwards(this)
   }
 
-  afterDriver(): void {
+  goOn(): void {
     const [spent, granted, refusal] = [this.#spent, this.#granted, this.#refusal]
     this.#spent = undefined
     this.#granted = undefined
@@ -436,7 +437,7 @@ export abstract class Exchange implements Taker<HttpConnection>, Follower {
     if (this.#lease === undefined) return
     this.#spent = this.#lease
     this.#lease = undefined
-    followDriver(this)
+    afterwards(this)
   }
 
   #end(error: unknown): void {

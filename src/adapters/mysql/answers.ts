@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { inCallersContext } from '../../core/caller-context.ts'
 import type { DriverCommand } from './driver.ts'
 
@@ -26,30 +27,31 @@ function inCallersEmit(command: DriverCommand): DriverCommand['emit'] {
 }
 
 /**
- * A callback that is told once, and of an error only after the driver is done with the command: it tells of errors in
- * the middle of it, when the connection can neither be given back nor asked again, and of a connection's end once more
- * after a timeout.
- */
-export function toldOnce(call: Callback): Callback {
-  let isAnswered = false
-  return (error, ...results) => {
-    if (isAnswered) return
-    isAnswered = true
-    if (error) process.nextTick(call, error, ...results)
-    else call(error, ...results)
-  }
-}
-
-/**
- * The callback that answers whoever asks now, in their async context.
+ * The callback that answers whoever asks now: once, in their async context, and of an error only after the driver is done
+ * with the command. The driver tells of errors in the middle of it, when the connection can neither be given back nor
+ * asked again, and of a connection's end once more after a timeout.
  *
  * @param settles - it only settles a promise of the platform's: whoever awaits that goes on in a context of their own
  */
-export function inAskersContext(callback: Callback, settles: boolean): Callback {
-  return settles ? callback : inCallersContext(callback)
+export function answering(callback: Callback, settles: boolean): Callback {
+  const context = settles ? undefined : new AsyncResource('MILLPOND_ANSWER')
+  let isAnswered = false
+  return (error, rows, fields) => {
+    if (isAnswered) return
+    isAnswered = true
+    if (error) process.nextTick(tell, context, callback, error, rows, fields)
+    else tell(context, callback, error, rows, fields)
+  }
 }
 
-/** The same, told once. */
-export function answering(callback: Callback, settles: boolean): Callback {
-  return toldOnce(inAskersContext(callback, settles))
+/** Calls back in that async context; in the present one where there is none. */
+export function tell(
+  context: AsyncResource | undefined,
+  callback: Callback,
+  error: unknown,
+  rows?: unknown,
+  fields?: unknown,
+): void {
+  if (context === undefined) callback(error, rows, fields)
+  else context.runInAsyncScope(callback, undefined, error, rows, fields)
 }

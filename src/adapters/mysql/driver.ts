@@ -58,6 +58,9 @@ export interface DriverConnection extends EventEmitter {
   connect(callback: Callback): void
   query(sql: unknown, values?: unknown, callback?: unknown): DriverCommand
   execute(sql: unknown, values?: unknown, callback?: unknown): DriverCommand
+  beginTransaction(callback?: Callback): unknown
+  commit(callback?: Callback): unknown
+  rollback(callback?: Callback): unknown
   ping(callback: Callback): unknown
   changeUser(options: object, callback?: Callback): unknown
   /** Since 3.22. */

@@ -36,7 +36,7 @@ export interface LeasedConnections {
 const STALE = 'Connection was already released.'
 
 /** Methods that take a callback and, after the end of the lease, must not reach whoever has the connection by then. */
-const GUARDED = ['beginTransaction', 'commit', 'rollback', 'ping', 'reset', 'prepare', 'changeUser'] as const
+const GUARDED = ['ping', 'reset', 'prepare', 'changeUser'] as const
 /** Those without a callback. */
 const GUARDED_PLAIN = ['unprepare', 'pause', 'resume', 'close'] as const
 
@@ -113,15 +113,36 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
     }
 
     #run(how: 'query' | 'execute', sql: unknown, values: unknown, callback: unknown): unknown {
+      if (typeof values === 'function') return this.#run(how, sql, undefined, values)
       if (this.#lease.released) return refuse(this.#lease, [sql, values, callback])
-      const [given, done] = typeof values === 'function' ? [undefined, values] : [values, callback]
       const { operations } = this.#borrowing
       const text = operations.watched ? textOf(sql) : undefined
-      const answer = typeof done === 'function' ? answering(done as Callback, this.#settles) : undefined
-      const command = this.#connection[how](sql, given, answer)
+      const command = this.#connection[how](sql, values, this.#answering(callback))
       if (text !== undefined) watch(operations, command, text, this.#lease.label, 0)
       inContextOfAsker(command)
       return command
+    }
+
+    beginTransaction(callback?: unknown): unknown {
+      return this.#step('beginTransaction', callback)
+    }
+
+    commit(callback?: unknown): unknown {
+      return this.#step('commit', callback)
+    }
+
+    rollback(callback?: unknown): unknown {
+      return this.#step('rollback', callback)
+    }
+
+    #step(which: 'beginTransaction' | 'commit' | 'rollback', callback: unknown): unknown {
+      return this.#lease.released
+        ? refuse(this.#lease, [callback])
+        : this.#connection[which](this.#answering(callback))
+    }
+
+    #answering(callback: unknown): Callback | undefined {
+      return typeof callback === 'function' ? answering(callback as Callback, this.#settles) : undefined
     }
 
     release(): void {

@@ -1,5 +1,6 @@
 import { tracingChannel } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
+import type { Borrower } from '../../core/borrower.ts'
 import { inCallersContext } from '../../core/caller-context.ts'
 import type { CloseReport } from '../../core/close-report.ts'
 import { emitSafely, END_MILLIS, retrying, useInWordsOf } from '../../core/drop-in.ts'
@@ -12,6 +13,7 @@ import type { PoolStats } from '../../core/stats.ts'
 import type { Callback } from './answers.ts'
 import { compareRoom } from './capacity.ts'
 import { isOfDriver } from './classify.ts'
+import { ConnectionCall, ConnectionPromise } from './connection-calls.ts'
 import {
   partsOf,
   type DriverCommand,
@@ -27,11 +29,17 @@ import { leasedConnectionsOf, type Borrowing, type LeasedConnection } from './le
 import { resolveMysqlOptions, type MysqlFaceOptions, type ResolvedMysqlOptions } from './options.ts'
 import { hideSecrets, pooledConnectionOf, type PooledConnection } from './pooled-connection.ts'
 import { promisePoolOf, type MillpondPromisePool } from './promise-pool.ts'
-import { Statements } from './statements.ts'
+import { CalledStatement, StreamedQuery, type Lending } from './statements.ts'
 import { isRetryable, runTransaction, type TransactionOptions } from './transaction.ts'
 
 /** mysql2's own channel, by which tracers see how long callers wait for a connection. */
 const waits = tracingChannel('mysql2:pool:connect')
+
+const ignore: Callback = () => undefined
+const sendQuery = (connection: PooledConnection, { values: command }: CalledStatement): DriverCommand =>
+  connection.query(command)
+const sendExecute = (connection: PooledConnection, { sql, values, answer }: CalledStatement): DriverCommand =>
+  connection.execute(sql, values, answer)
 
 type MillpondPool = DriverPool & MysqlPoolExtras<object>
 type MillpondPoolClass = new (options: string | object) => MillpondPool
@@ -49,7 +57,7 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
     readonly #core: Pool<PooledConnection>
     readonly #options: ResolvedMysqlOptions
     readonly #borrowing: Borrowing
-    readonly #statements: Statements
+    readonly #lending: Lending
     #promises: MillpondPromisePool | undefined
     #whenEnded: Promise<CloseReport> | undefined
 
@@ -67,13 +75,13 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
           lease.destroy('destroyed by its borrower')
         },
       }
-      const lending = {
-        operations: this.#core.operations,
-        acquire: this.#acquire.bind(this),
-        giveBack: this.#giveBack.bind(this),
-      }
       const { Promise: implementation } = given as { readonly Promise?: PromiseConstructor }
-      this.#statements = new Statements(lending, parts.promises && implementation === undefined)
+      this.#lending = {
+        operations: this.#core.operations,
+        settles: parts.promises && implementation === undefined,
+        lent: (connection) => this.#tell('acquire', connection),
+        giveBack: (lease, connection, error) => this.#giveBack(lease, connection, error),
+      }
       showCounts(this, this.#core)
     }
 
@@ -105,20 +113,22 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
     // ── borrowing ──
 
     getConnection(callback: Callback): void {
-      const call = inCallersContext(callback)
-      const lent = (lease: Lease<PooledConnection>): void =>
-        process.nextTick(call, null, leasedConnections.create(this.#borrowing, lease.resource, lease, false))
-      this.#acquire(lent, call)
+      this.#lendTo(new ConnectionCall(this.#stand, callback))
     }
 
-    /** For those who settle a promise of this kind with what they get, which needs no turn of its own. */
+    /** For those who settle a promise of this kind with what they get. */
     _borrow(
       Implementation: PromiseConstructor,
       lent: (leased: LeasedConnection) => void,
       failed: (error: unknown) => void,
     ): void {
-      const settles = Implementation === Promise
-      this.#acquire((lease) => lent(leasedConnections.create(this.#borrowing, lease.resource, lease, settles)), failed)
+      this.#lendTo(new ConnectionPromise(this.#stand, Implementation === Promise, lent, failed))
+    }
+
+    readonly #stand = (lease: Lease<PooledConnection>, settles: boolean): LeasedConnection => {
+      const connection = lease.resource
+      this.#tell('acquire', connection)
+      return leasedConnections.create(this.#borrowing, connection, lease, settles)
     }
 
     /** Gives back what `getConnection` gave out; of either face. */
@@ -126,31 +136,21 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       connection.release()
     }
 
-    /** A lease at once where a connection is idle; a promise is made only for those who wait. */
-    #acquire(lent: (lease: Lease<PooledConnection>) => void, failed: (error: unknown) => void): void {
-      const lease = waits.hasSubscribers ? undefined : this.#core.tryAcquire()
-      if (lease !== undefined) {
-        this.#tell('acquire', lease.resource)
-        lent(lease)
-        return
-      }
+    #lendTo(borrower: Borrower<PooledConnection>): void {
       const refusal = this.#noteQueueing()
-      if (refusal !== undefined) {
-        process.nextTick(failed, refusal)
-        return
-      }
-      // Whatever the caller does with it is not this promise's affair.
-      this.#waiting().then(
-        (waited) => {
-          this.#tell('acquire', waited.resource)
-          lent(waited)
-        },
-        (error: unknown) => process.nextTick(failed, asDriverError(error)),
-      )
+      if (refusal !== undefined) borrower.refuse(refusal)
+      else if (waits.hasSubscribers) this.#lendTraced(borrower)
+      else borrower.borrowFrom(this.#core)
     }
 
-    #waiting(): Promise<Lease<PooledConnection>> {
-      return waits.hasSubscribers ? waits.tracePromise(() => this.#core.acquire(), this.#traced) : this.#core.acquire()
+    #lendTraced(borrower: Borrower<PooledConnection>): void {
+      // Whatever the borrower does with it is not this promise's affair.
+      waits
+        .tracePromise(() => this.#core.acquire(), this.#traced)
+        .then(
+          (lease) => borrower.took(lease),
+          (error: unknown) => borrower.gotNone(error),
+        )
     }
 
     /** Why nobody may wait, where every connection is borrowed, or spoken for; tells who listens that somebody does. */
@@ -185,13 +185,20 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
       const { connectionConfig } = this.config
       const command = parts.PoolConnection.createQuery(sql, values, callback, connectionConfig)
       command.namedPlaceholders ??= connectionConfig.namedPlaceholders
-      this.#statements.query(command, sql)
+      const done = command.onResult
+      if (done === undefined) {
+        this.#lendTo(new StreamedQuery(this.#lending, sql, command))
+      } else {
+        const statement = new CalledStatement(this.#lending, sql, command, done, sendQuery)
+        command.onResult = statement.answer
+        this.#lendTo(statement)
+      }
       return command
     }
 
     execute(sql: unknown, values?: unknown, callback?: unknown): void {
-      if (typeof values === 'function') this.#statements.execute(sql, [], values as Callback)
-      else this.#statements.execute(sql, values, callback as Callback | undefined)
+      if (typeof values === 'function') this.execute(sql, [], values)
+      else this.#lendTo(new CalledStatement(this.#lending, sql, values, (callback ?? ignore) as Callback, sendExecute))
     }
 
     use<R>(callback: (connection: object) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {

@@ -1,16 +1,17 @@
 import { inspect } from 'node:util'
 import type { CloseReport } from '../../core/close-report.ts'
-import { connectErrorOf, emitSafely, END_MILLIS, retrying, useInWordsOf } from '../../core/drop-in.ts'
-import { AcquireTimeoutError, PoolClosedError } from '../../core/errors.ts'
+import { emitSafely, END_MILLIS, retrying, useInWordsOf } from '../../core/drop-in.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
 import { engineOf, Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
 import { lookForRoom } from '../../core/mistakes.ts'
 import type { PoolStats } from '../../core/stats.ts'
+import { CalledQuery, type Lending, type QueryCallback } from './called-query.ts'
 import { askRoom } from './capacity.ts'
 import { isServerError } from './classify.ts'
 import type { DriverClient, DriverClientClass, PgModule } from './driver.ts'
+import { asDriverError } from './errors.ts'
 import { PgFactory } from './factory.ts'
 import { leasedClientsOf, type Borrowing, type LeasedClient, type LeasedClients } from './leased-client.ts'
 import { resolvePgOptions, type PgFaceOptions, type ResolvedPgOptions } from './options.ts'
@@ -59,6 +60,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     readonly #factory: PgFactory
     readonly #options: ResolvedPgOptions
     readonly #borrowing: Borrowing
+    readonly #lending: Lending
     readonly #leasedClients: LeasedClients
     /** With `compat: 'strict'`, the one object that stands for a connection. */
     readonly #stable = new WeakMap<DriverClient, LeasedClient>()
@@ -83,6 +85,11 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
         onStaleRelease,
         giveBack: (lease, client, error) => this.#giveBack(lease, client, error),
         query: (client, args, label) => watchedQuery(this.#core.operations, client, args, label),
+      }
+      this.#lending = {
+        operations: this.#core.operations,
+        lent: (client) => this.#lent(client),
+        takeBack: (lease, client, error) => this.#takeBack(lease, client, error),
       }
     }
 
@@ -167,10 +174,14 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     // ── work ──
 
     query(text: unknown, values?: unknown, callback?: unknown): unknown {
-      const done = [text, values, callback].find((arg) => typeof arg === 'function') as Callback | undefined
-      const answer = this.#query(text, typeof values === 'function' ? undefined : values)
-      if (done === undefined) return answer
-      answer.then(
+      if (typeof values === 'function') return this.query(text, undefined, values)
+      const done = (typeof text === 'function' ? text : callback) as QueryCallback | undefined
+      if (typeof done !== 'function') return this.#query(text, values)
+      if (typeof text === 'string') {
+        new CalledQuery(this.#lending, text, values, done).borrowFrom(this.#core)
+        return undefined
+      }
+      this.#query(text, values).then(
         (result) => done(undefined, result),
         (error: unknown) => done(error),
       )
@@ -198,14 +209,19 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
         // As the driver does it: a stack that leads back to whoever asked, not to the socket.
         if (typeof text === 'string' && error instanceof Error) Error.captureStackTrace(error)
         noteQuery(operations, text, lease.label, askedAt, sentAt, true)
-        this.#factory.hold(client, false)
-        if (this.listenerCount('release') > 0) emitSafely(this, 'release', error, client)
-        if (!lease.released) lease.release(error)
+        this.#takeBack(lease, client, error)
         throw error
       }
       noteQuery(operations, text, lease.label, askedAt, sentAt, false)
-      this.#giveBack(lease, client, undefined)
+      this.#takeBack(lease, client, undefined)
       return result
+    }
+
+    /** After a query of the pool's own. Unless it was taken away meanwhile. */
+    #takeBack(lease: Lease<DriverClient>, client: DriverClient, error: unknown): void {
+      this.#factory.hold(client, false)
+      if (this.listenerCount('release') > 0) emitSafely(this, 'release', error, client)
+      if (!lease.released) lease.release(error)
     }
 
     use<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
@@ -308,14 +324,6 @@ export type BorrowedClient<P extends PgModule> =
   InstanceType<P['Pool']>['connect'] extends { (): Promise<infer C>; (callback: any): any }
     ? C
     : InstanceType<P['Client']>
-
-/** The phrases that users of `pg` know, and search for. */
-function asDriverError(error: unknown): unknown {
-  if (error instanceof AcquireTimeoutError) error.message = `timeout exceeded when trying to connect: ${error.message}`
-  else if (error instanceof PoolClosedError)
-    error.message = `Cannot use a pool after calling end on the pool: ${error.message}`
-  return connectErrorOf(error) ?? error
-}
 
 function hideSecrets(options: Record<string, unknown>): Record<string, unknown> {
   for (const secret of ['password', 'connectionString']) {

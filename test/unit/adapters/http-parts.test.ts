@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AddressWatch } from '../../../src/adapters/http/address-watch.ts'
 import { Circuit } from '../../../src/adapters/http/circuit.ts'
 import type { HttpConnection } from '../../../src/adapters/http/connection.ts'
-import { followDriver, type Follower } from '../../../src/adapters/http/after-driver.ts'
+import { afterwards, type Follower } from '../../../src/core/afterwards.ts'
 import { keepAliveMillis } from '../../../src/adapters/http/kept-socket.ts'
 
 afterEach(() => {
@@ -81,24 +81,24 @@ describe('who goes on after the driver', () => {
     process.removeAllListeners('unhandledRejection').on('unhandledRejection', note)
     const follower = (name: string, deed = (): void => undefined): Follower => ({
       follower: undefined,
-      afterDriver() {
+      goOn() {
         order.push(name)
         deed()
       },
     })
     const again = follower('again')
-    followDriver(
+    afterwards(
       follower('first', () => {
-        followDriver(again)
-        followDriver(follower('added'))
+        afterwards(again)
+        afterwards(follower('added'))
       }),
     )
-    followDriver(
+    afterwards(
       follower('bad', () => {
         throw new Error('of the caller')
       }),
     )
-    followDriver(again)
+    afterwards(again)
     expect(order).toEqual([])
     await new Promise((resolve) => setImmediate(resolve))
     process.removeAllListeners('unhandledRejection')

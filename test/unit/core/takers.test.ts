@@ -26,7 +26,7 @@ describe('who claims without a promise', () => {
     const first = await pool.acquire()
     const asked = [harness.ask()]
     const notes = new Notes()
-    expect(claim(pool, notes, undefined, undefined)).toBeInstanceOf(Waiter)
+    expect(claim(pool, notes)).toBeInstanceOf(Waiter)
     asked.push(harness.ask())
     expect(pool.stats()).toMatchObject({ waiting: 3, requested: 4 })
     first.release()
@@ -48,14 +48,14 @@ describe('who claims without a promise', () => {
     const { pool, clock } = setUp({ max: 1, acquireTimeoutMillis: 100 })
     const held = await pool.acquire()
     const late = new Notes()
-    claim(pool, late, 'late', undefined)
+    claim(pool, late, 'late')
     await clock.advance(150)
     expect(PoolError.is(late.error, 'ERR_POOL_ACQUIRE_TIMEOUT')).toBe(true)
     const closed = new Notes()
-    claim(pool, closed, undefined, undefined)
+    claim(pool, closed)
     const closing = pool.close({ waiters: 'reject', timeoutMillis: 10 })
     expect(PoolError.is(closed.error, 'ERR_POOL_CLOSED')).toBe(true)
-    expect(() => claim(pool, new Notes(), undefined, undefined)).toThrow(/is closed/)
+    expect(() => claim(pool, new Notes())).toThrow(/is closed/)
     held.release()
     await clock.advance(50)
     await closing
@@ -66,8 +66,8 @@ describe('who claims without a promise', () => {
     const { pool } = setUp({ max: 1, maxWaiting: 1 })
     const held = await pool.acquire()
     const notes = new Notes()
-    const place = claim(pool, notes, undefined, undefined) as Waiter<FakeResource>
-    expect(() => claim(pool, new Notes(), undefined, undefined)).toThrow(/1 callers wait already/)
+    const place = claim(pool, notes) as Waiter<FakeResource>
+    expect(() => claim(pool, new Notes())).toThrow(/1 callers wait already/)
     expect(() => claim(pool, new Notes(), undefined, 1.5)).toThrow(/Expected `priority` to be an integer/)
     const reason = new Error('changed my mind')
     place.abort(reason)
@@ -86,8 +86,8 @@ describe('who claims without a promise', () => {
     pool.on('waited', ({ acquired }) => outcomes.push(acquired))
     const held = await pool.acquire()
     const [served, left] = [new Notes(), new Notes()]
-    claim(pool, served, undefined, undefined)
-    ;(claim(pool, left, undefined, undefined) as Waiter<FakeResource>).abort(new Error('gone'))
+    claim(pool, served)
+    ;(claim(pool, left) as Waiter<FakeResource>).abort(new Error('gone'))
     held.release()
     served.lease?.release()
     await clock.settle()
@@ -102,7 +102,7 @@ describe('who claims without a promise', () => {
     const { pool } = setUp({ max: 1 })
     const first = await pool.acquire()
     const queue = Array.from({ length: 40 }, () => new Notes())
-    for (const notes of queue) claim(pool, notes, undefined, undefined)
+    for (const notes of queue) claim(pool, notes, undefined, undefined, notes)
     first.release()
     for (const notes of queue.slice(0, 32)) {
       notes.gaveUp = true

@@ -1,8 +1,8 @@
-/** Something that goes on when the driver is done with what it is doing at the moment. */
+/** Something that goes on when what runs at the moment is over. */
 export interface Follower {
   /** The one behind it; belongs to this file. */
   follower: Follower | undefined
-  afterDriver(): void
+  goOn(): void
 }
 
 const settled = Promise.resolve()
@@ -11,10 +11,10 @@ let last: Follower | undefined
 let isScheduled = false
 
 /**
- * Has it go on after the driver: undici tells of the end of an answer before it decides whether the connection goes on,
- * and hears of no new request while it tells. One microtask serves all; who is added meanwhile goes on in the same one.
+ * Has it go on afterwards: outside the pool's loop, and after a driver that is still in the middle of telling something.
+ * One microtask serves all; who is added meanwhile goes on in the same one.
  */
-export function followDriver(follower: Follower): void {
+export function afterwards(follower: Follower): void {
   // It is in the list already.
   if (follower.follower !== undefined || follower === last) return
   if (last === undefined) first = follower
@@ -26,12 +26,12 @@ export function followDriver(follower: Follower): void {
 function schedule(): void {
   if (isScheduled) return
   isScheduled = true
-  void settled.then(goOn)
+  void settled.then(goOnAll)
 }
 
-function goOn(): void {
+function goOnAll(): void {
   try {
-    for (let each = take(); each !== undefined; each = take()) each.afterDriver()
+    for (let each = take(); each !== undefined; each = take()) each.goOn()
   } finally {
     isScheduled = false
     // One of them threw, which is its caller's error: the others go on all the same.
