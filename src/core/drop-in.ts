@@ -2,8 +2,6 @@ import type { EventEmitter } from 'node:events'
 import { systemClock } from './clock.ts'
 import { PoolError } from './errors.ts'
 import type { DestroyReason } from './factory.ts'
-import type { Lease } from './lease.ts'
-import type { AcquireOptions, Pool } from './pool.ts'
 
 /** How long `end()` of a face leaves to borrowers before their connections are cut; drivers wait for ever. */
 export const END_MILLIS = 30_000
@@ -45,32 +43,21 @@ export function emitSafely(pool: EventEmitter & { readonly name: string }, event
   }
 }
 
-/** As `Pool.use`, with the pool's own errors in the words of the driver; the callback's are its own. */
-export function useInWordsOf<T, R>(
-  pool: Pool<T>,
-  words: (error: unknown) => unknown,
-  callback: (resource: T, lease: Lease<T>) => Promise<R>,
-  options: AcquireOptions | undefined,
-): Promise<R> {
-  let isHeld = false
-  const used = pool.use((resource, lease) => {
-    isHeld = true
-    return callback(resource, lease)
-  }, options)
-  return used.catch((error: unknown) => {
-    throw isHeld ? error : words(error)
-  })
-}
-
-export interface TransactionSteps {
+export interface TransactionSteps<C> {
   begin(): Promise<unknown>
-  commit(): Promise<unknown>
+  commit(): Promise<C>
   rollback(): Promise<unknown>
+  /** @throws where the server has not committed what it was told to */
+  committed?(answer: C): void
 }
 
 /** Runs the callback between begin and commit. Its error survives a rollback that fails too. */
-export async function between<R>(steps: TransactionSteps, callback: () => R | PromiseLike<R>): Promise<R> {
-  await steps.begin()
+export async function between<R, C>(steps: TransactionSteps<C>, callback: () => R | PromiseLike<R>): Promise<R> {
+  try {
+    await steps.begin()
+  } catch (error) {
+    throw fromHere(error)
+  }
   let result: R
   try {
     result = await callback()
@@ -79,8 +66,20 @@ export async function between<R>(steps: TransactionSteps, callback: () => R | Pr
     await steps.rollback().catch(() => undefined)
     throw error
   }
-  await steps.commit()
+  let answer: C
+  try {
+    answer = await steps.commit()
+  } catch (error) {
+    throw fromHere(error)
+  }
+  steps.committed?.(answer)
   return result
+}
+
+/** Drivers make their errors where a socket is read: this stack leads back to whoever asked for the transaction. */
+function fromHere(error: unknown): unknown {
+  if (error instanceof Error) Error.captureStackTrace(error, fromHere)
+  return error
 }
 
 /** Runs it, and again from its start, so often at the most, after errors of which it may recover. */

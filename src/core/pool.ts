@@ -8,11 +8,12 @@ import { OptionError } from './errors.ts'
 import type { PoolEventName, PoolEvents } from './events.ts'
 import type { ResourceFactory } from './factory.ts'
 import { checkHealth } from './health-check.ts'
-import { leaseAccess, type Lease } from './lease.ts'
+import { holding } from './holding.ts'
+import type { Lease } from './lease.ts'
 import type { PoolState } from './lifecycle.ts'
 import { lookForMistakes } from './mistakes.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from './managed-pool.ts'
-import { currentScope, runInScope, Scope } from './nesting.ts'
+import { currentScope } from './nesting.ts'
 import { checkOption } from './option-check.ts'
 import { POOL_OPTION_RULES, resolveOptions, type PoolOptions, type ResolvedOptions } from './options.ts'
 import type { Operations } from './operations.ts'
@@ -161,11 +162,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     return waiter ?? this.#lendOrQueue({ label, priority }, asker, taker)
   }
 
-  #lendOrQueue(
-    options: AcquireOptions,
-    asker: Asker | undefined,
-    taker: Taker<T> | undefined,
-  ): Lease<T> | Waiter<T> {
+  #lendOrQueue(options: AcquireOptions, asker: Asker | undefined, taker: Taker<T> | undefined): Lease<T> | Waiter<T> {
     const engine = this.#engine
     engine.counters.requested++
     const { signal, timeoutMillis = engine.options.acquireTimeoutMillis, priority = 0 } = options
@@ -217,22 +214,8 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
    * Runs the callback with a resource, and gives the resource back when it is over. When it fails, the adapter decides
    * by the error whether the resource survives. Rejects with the callback's own error, or as {@link acquire} does.
    */
-  async use<R>(callback: (resource: T, lease: Lease<T>) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
-    const lease = await this.acquire(options)
-    const scope = new Scope(this.#engine, currentScope())
-    leaseAccess.enterScope(lease, scope)
-    let result: R
-    try {
-      result = await runInScope(scope, () => callback(lease.resource, lease))
-    } catch (error) {
-      scope.over = true
-      // What was taken away, or released by the callback itself, is not here to be given back.
-      if (!lease.released) lease.release(error)
-      throw error
-    }
-    scope.over = true
-    lease[Symbol.dispose]()
-    return result
+  use<R>(callback: (resource: T, lease: Lease<T>) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
+    return holding(this.#engine, this.acquire(options), callback)
   }
 
   /**

@@ -136,9 +136,7 @@ export function leasedConnectionsOf(Connection: PooledConnectionClass): LeasedCo
     }
 
     #step(which: 'beginTransaction' | 'commit' | 'rollback', callback: unknown): unknown {
-      return this.#lease.released
-        ? refuse(this.#lease, [callback])
-        : this.#connection[which](this.#answering(callback))
+      return this.#lease.released ? refuse(this.#lease, [callback]) : this.#connection[which](this.#answering(callback))
     }
 
     #answering(callback: unknown): Callback | undefined {

@@ -3,12 +3,13 @@ import { inspect } from 'node:util'
 import type { Borrower } from '../../core/borrower.ts'
 import { inCallersContext } from '../../core/caller-context.ts'
 import type { CloseReport } from '../../core/close-report.ts'
-import { emitSafely, END_MILLIS, retrying, useInWordsOf } from '../../core/drop-in.ts'
+import { emitSafely, END_MILLIS, retrying } from '../../core/drop-in.ts'
 import type { OverloadedError } from '../../core/errors.ts'
+import { holding, type HoldingWays } from '../../core/holding.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
-import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
+import { engineOf, Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import type { Callback } from './answers.ts'
 import { compareRoom } from './capacity.ts'
@@ -211,18 +212,17 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
     ): Promise<R> {
       const refusal = this.#noteQueueing()
       if (refusal !== undefined) return Promise.reject(refusal)
-      const work = async (connection: PooledConnection, lease: Lease<PooledConnection>): Promise<R> => {
+      const work = (connection: PooledConnection, lease: Lease<PooledConnection>): R | PromiseLike<R> => {
         this.#tell('acquire', connection)
-        try {
-          return await callback(leasedConnections.create(this.#borrowing, connection, lease, true), connection)
-        } catch (error) {
-          if (!lease.released && !isOfDriver(error)) this.#giveBack(lease, connection)
-          throw error
-        } finally {
-          if (!lease.released) this.#tell('release', connection)
-        }
+        return callback(leasedConnections.create(this.#borrowing, connection, lease, true), connection)
       }
-      return useInWordsOf(this.#core, asDriverError, work, options)
+      return holding(engineOf(this.#core), this.#core.acquire(options), work, this.#ways)
+    }
+
+    readonly #ways: HoldingWays<PooledConnection> = {
+      inWords: asDriverError,
+      // Whatever else a callback throws says nothing about the connection.
+      giveBack: (lease, error) => this.#giveBack(lease, lease.resource, isOfDriver(error) ? error : undefined),
     }
 
     transaction<R>(

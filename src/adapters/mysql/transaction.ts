@@ -53,19 +53,23 @@ export function runTransaction<R>(
   { isolation, readOnly }: TransactionOptions,
   callback: () => R | PromiseLike<R>,
 ): Promise<R> {
-  const steps = {
-    async begin() {
-      // For the next transaction only, and that follows at once: it leaves nothing.
-      if (isolation !== undefined)
-        await session.quietly(() => run(connection, `SET TRANSACTION ISOLATION LEVEL ${ISOLATION[isolation]}`))
-      await run(connection, `START TRANSACTION${readOnly === undefined ? '' : readOnly ? ' READ ONLY' : ' READ WRITE'}`)
-      session.wasDeadlocked()
-    },
-    rollback: () => run(connection, 'ROLLBACK'),
-    async commit() {
-      if (session.wasDeadlocked()) throw new TransactionRolledBackError()
-      await run(connection, 'COMMIT')
-    },
+  const access = readOnly === undefined ? '' : readOnly ? ' READ ONLY' : ' READ WRITE'
+  const start = (): Promise<unknown> => {
+    session.wasDeadlocked()
+    return run(connection, `START TRANSACTION${access}`)
   }
-  return between(steps, callback)
+  return between(
+    {
+      begin() {
+        if (isolation === undefined) return start()
+        // For the next transaction only, and that follows at once: it leaves nothing.
+        const level = `SET TRANSACTION ISOLATION LEVEL ${ISOLATION[isolation]}`
+        return session.quietly(() => run(connection, level)).then(start)
+      },
+      rollback: () => run(connection, 'ROLLBACK'),
+      commit: () =>
+        session.wasDeadlocked() ? Promise.reject(new TransactionRolledBackError()) : run(connection, 'COMMIT'),
+    },
+    callback,
+  )
 }

@@ -64,6 +64,20 @@ export function run(client: DriverClient, text: string): Promise<QueryResultLike
   return (client.query as (text: string) => Promise<QueryResultLike>).call(client, text)
 }
 
+/** The same by a callback, which saves a promise, and leaves the error's stack as the driver made it. */
+export function called(client: DriverClient, text: string): Promise<QueryResultLike> {
+  return new Promise((resolve, reject) => {
+    ;(client.query as (text: string, done: (error: unknown, result: QueryResultLike) => void) => unknown).call(
+      client,
+      text,
+      (error, result) => {
+        if (error) reject(error)
+        else resolve(result)
+      },
+    )
+  })
+}
+
 /** The query that is under way, if there is one. The public names come last: newer versions warn about them. */
 export function activeQuery(client: DriverClient): { readonly text?: unknown } | null {
   if (client._getActiveQuery !== undefined) return client._getActiveQuery() ?? null

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { CloseReport } from '../../core/close-report.ts'
-import { emitSafely, END_MILLIS, retrying, useInWordsOf } from '../../core/drop-in.ts'
+import { emitSafely, END_MILLIS, retrying } from '../../core/drop-in.ts'
+import { holding, type HoldingWays } from '../../core/holding.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
@@ -225,15 +226,19 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     }
 
     use<R>(callback: (client: DriverClient) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
-      const work = async (client: DriverClient, lease: Lease<DriverClient>): Promise<R> => {
+      const work = (client: DriverClient, lease: Lease<DriverClient>): R | PromiseLike<R> => {
         this.#factory.hold(client, true)
-        try {
-          return await callback(this.#leasedClient(lease))
-        } finally {
-          this.#factory.hold(client, false)
-        }
+        return callback(this.#leasedClient(lease))
       }
-      return useInWordsOf(this.#core, asDriverError, work, options)
+      return holding(engineOf(this.#core), this.#core.acquire(options), work, this.#ways)
+    }
+
+    readonly #ways: HoldingWays<DriverClient> = {
+      inWords: asDriverError,
+      giveBack: (lease, error) => {
+        this.#factory.hold(lease.resource, false)
+        lease.release(error)
+      },
     }
 
     transaction<R>(

@@ -1,5 +1,5 @@
 import { between } from '../../core/drop-in.ts'
-import { run, type DriverClient } from './driver.ts'
+import { called, type DriverClient } from './driver.ts'
 
 export interface TransactionOptions {
   isolation?: 'read committed' | 'repeatable read' | 'serializable' | undefined
@@ -52,13 +52,15 @@ export function runTransaction<R>(
   options: TransactionOptions,
   callback: () => R | PromiseLike<R>,
 ): Promise<R> {
-  const steps = {
-    begin: () => run(client, begin(options)),
-    rollback: () => run(client, 'ROLLBACK'),
-    async commit() {
-      const { command } = await run(client, 'COMMIT')
-      if (command === 'ROLLBACK') throw new TransactionRolledBackError()
+  return between(
+    {
+      begin: () => called(client, begin(options)),
+      rollback: () => called(client, 'ROLLBACK'),
+      commit: () => called(client, 'COMMIT'),
+      committed({ command }) {
+        if (command === 'ROLLBACK') throw new TransactionRolledBackError()
+      },
     },
-  }
-  return between(steps, callback)
+    callback,
+  )
 }

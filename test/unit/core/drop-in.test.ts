@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { Pool, PoolError } from 'millpond'
-import { between, connectErrorOf, emitSafely, retrying, useInWordsOf } from '../../../src/core/drop-in.ts'
+import { between, connectErrorOf, emitSafely, retrying } from '../../../src/core/drop-in.ts'
+import { holding, type HoldingWays } from '../../../src/core/holding.ts'
+import type { Lease } from '../../../src/core/lease.ts'
 
 describe('what faces in place of a driver’s own pool do alike', () => {
   const poolOf = (create: () => Promise<object>): Pool<object> =>
@@ -22,12 +24,25 @@ describe('what faces in place of a driver’s own pool do alike', () => {
   })
 
   it('says the pool’s errors in the driver’s words, and leaves the callback’s own as they are', async () => {
-    const words = (error: unknown): unknown => new Error(`in other words: ${(error as Error).message}`)
+    const given: unknown[] = []
+    const ways: HoldingWays<object> = {
+      inWords: (error) => new Error(`in other words: ${(error as Error).message}`),
+      giveBack(lease, error) {
+        given.push(error)
+        lease.release(error)
+      },
+    }
     await using pool = poolOf(() => Promise.resolve({}))
     const own = new Error('mine')
-    await expect(useInWordsOf(pool, words, () => Promise.reject(own), undefined)).rejects.toBe(own)
+    const use = (callback: (thing: object, lease: Lease<object>) => unknown): Promise<unknown> =>
+      holding(pool, pool.acquire(), callback, ways)
+    await expect(use(() => Promise.reject(own))).rejects.toBe(own)
+    expect(await use(() => 1)).toBe(1)
+    // What the callback itself has given back is nobody's to give.
+    expect(await use((_thing, lease) => lease.release())).toBeUndefined()
+    expect(given).toEqual([own, undefined])
     await pool.close()
-    await expect(useInWordsOf(pool, words, () => Promise.resolve(1), undefined)).rejects.toThrow('in other words')
+    await expect(use(() => 1)).rejects.toThrow('in other words')
   })
 
   it('goes on when a listener throws, and warns', async () => {
@@ -62,6 +77,29 @@ describe('what faces in place of a driver’s own pool do alike', () => {
     )
     await expect(failing).rejects.toBe(failure)
     expect(said).toEqual(['begin', 'commit', 'begin', 'rollback'])
+  })
+
+  it('fails where the server has not committed, with stacks that lead back to whoever asked', async () => {
+    // As a driver makes it, where a socket is read.
+    const socketError = new Error('refused')
+    socketError.stack = 'Error: refused\n    at Socket.read'
+    const steps = {
+      begin: () => Promise.resolve(),
+      commit: () => Promise.resolve('ROLLBACK'),
+      rollback: () => Promise.resolve(),
+    }
+    const committed = (answer: string): void => {
+      throw new Error(`the server said ${answer}`)
+    }
+    await expect(between({ ...steps, committed }, () => 1)).rejects.toThrow('the server said ROLLBACK')
+    for (const failing of ['begin', 'commit']) {
+      const error: unknown = await between({ ...steps, [failing]: () => Promise.reject(socketError) }, () => 1).catch(
+        (reason: unknown) => reason,
+      )
+      expect(error).toBe(socketError)
+      expect(socketError.stack).toContain('drop-in.test.ts')
+      socketError.stack = ''
+    }
   })
 
   it('runs again what may recover, as often as it is told', async () => {
