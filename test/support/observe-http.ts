@@ -55,11 +55,12 @@ interface UndiciStats {
 function undiciSubject(
   server: Server,
   options: SubjectOptions,
-  make: (origin: string, options: { connections: number; connect: object }) => undici.Dispatcher,
+  make: (origin: string, options: { connections: number; connect: object; allowH2: boolean }) => undici.Dispatcher,
 ): HttpSubject {
   const origin = originOf(server, options)
   const connect = origin.startsWith('https') ? { ca: server.certificate() } : {}
-  const dispatcher = make(origin, { connections: options.max, connect })
+  // One request on a connection, as is counted here: undici 8 speaks HTTP/2 unless it is told not to.
+  const dispatcher = make(origin, { connections: options.max, connect, allowH2: false })
   const headers = options.secret === undefined ? {} : { authorization: `Bearer ${options.secret}` }
   const get = async (path: string): Promise<string> =>
     await (await undici.request(`${origin}${path}`, { dispatcher, headers })).body.text()
