@@ -37,6 +37,11 @@ describe('a fingerprint', () => {
     ['SELECT 1 --', 'SELECT ?'],
     ['SELECT 1 /*/ still */ + 2', 'SELECT ? + ?'],
     ['SELECT été, naïve1, $é', 'SELECT été, naïve1, $é'],
+    ['SELECT count(*), a*b FROM t', 'SELECT count(*), a*b FROM t'],
+    ['SELECT "a 1 \'b", "c\\", 1', 'SELECT "a 1 \'b", "c\\", ?'],
+    ['SELECT /* a * b */ c', 'SELECT c'],
+    ['SELECT 1e,2, 9, .9, 0', 'SELECT ?,?, ?, ?, ?'],
+    ['SELECT a$1, $a, $1', 'SELECT a$1, $a, ?'],
   ])('of %j in standard SQL is %j', (statement, expected) => {
     expect(fingerprint(statement)).toBe(expected)
   })

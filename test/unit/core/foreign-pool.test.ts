@@ -83,12 +83,14 @@ describe('a view of a pool that somebody else runs', () => {
       return Promise.resolve(ENDED)
     }
     view.on('closed', (report) => reports.push(report))
+    const startedAt = performance.now()
     const first = view.close({ timeoutMillis: 5, waiters: 'reject' })
     expect(view.close()).toBe(first)
     const report = await first
+    const tookMillis = performance.now() - startedAt
     expect(report).toMatchObject({ pool: 'orders', ...ENDED })
     expect(report.durationMillis).toBeGreaterThanOrEqual(0)
-    expect(report.durationMillis).toBeLessThan(60_000)
+    expect(report.durationMillis).toBeLessThanOrEqual(tookMillis)
     expect(given).toEqual([{ timeoutMillis: 5, waiters: 'reject' }])
     expect(reports).toEqual([report])
     expect(view.hears('closed')).toBe(false)

@@ -23,24 +23,33 @@ class Driver {
   }
 }
 
-class StandIn {
-  resource: Driver | undefined
-  constructor(resource: Driver | undefined) {
-    this.resource = resource
-  }
+interface Kind {
+  readonly StandIn: new (resource: Driver | undefined) => { resource: Driver | undefined }
+  standIn(resource: Driver | undefined): Driver
 }
 
-const note = standInFor<Driver>(StandIn, Driver, (standIn) =>
-  standIn instanceof StandIn && Object.hasOwn(standIn, 'resource') ? standIn.resource : undefined,
-)
-
-function standIn(resource: Driver | undefined): StandIn & Driver {
-  if (resource !== undefined) note(resource)
-  return new StandIn(resource) as StandIn & Driver
+function setUp(): Kind {
+  class StandIn {
+    resource: Driver | undefined
+    constructor(resource: Driver | undefined) {
+      this.resource = resource
+    }
+  }
+  const note = standInFor<Driver>(StandIn, Driver, (standIn) =>
+    standIn instanceof StandIn && Object.hasOwn(standIn, 'resource') ? standIn.resource : undefined,
+  )
+  return {
+    StandIn,
+    standIn(resource) {
+      if (resource !== undefined) note(resource)
+      return new StandIn(resource) as unknown as Driver
+    },
+  }
 }
 
 describe('an object that stands for a connection', () => {
   it('is one of the driver’s class, without any being made', () => {
+    const { StandIn, standIn } = setUp()
     const resource = new Driver()
     const made = Driver.made
     const own = standIn(resource)
@@ -51,6 +60,7 @@ describe('an object that stands for a connection', () => {
   })
 
   it('passes everything on: fields, accessors, and methods with their `this` and arguments', () => {
+    const { standIn } = setUp()
     const resource = new Driver()
     const own = standIn(resource)
     expect(own.query('SELECT', 1)).toBe('app SELECT 1')
@@ -63,6 +73,7 @@ describe('an object that stands for a connection', () => {
   })
 
   it('gives one method for one method, also to two who stand for one, and the new one where it was replaced', () => {
+    const { standIn } = setUp()
     const resource = new Driver()
     const own = standIn(resource)
     const { query } = own
@@ -75,6 +86,7 @@ describe('an object that stands for a connection', () => {
   })
 
   it('knows the names of the class and of what every connection has', () => {
+    const { standIn } = setUp()
     const own = standIn(new Driver())
     expect('query' in own).toBe(true)
     expect('user' in own).toBe(true)
@@ -82,6 +94,7 @@ describe('an object that stands for a connection', () => {
   })
 
   it('is an empty one of its class where there is nothing behind it', () => {
+    const { standIn } = setUp()
     const own = standIn(undefined)
     expect(own.user).toBeUndefined()
     expect(typeof own.query).toBe('function')
@@ -96,6 +109,7 @@ describe('an object that stands for a connection', () => {
   })
 
   it('lets a constructor be set, as libraries do that patch prototypes', () => {
+    const { StandIn } = setUp()
     const { writable, configurable, enumerable } = Object.getOwnPropertyDescriptor(
       StandIn.prototype,
       'constructor',
