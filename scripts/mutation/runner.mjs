@@ -8,8 +8,8 @@ import { TestFile } from './test-file.mjs'
 const KEPT_KILLERS = 8
 /** Most tests take a millisecond or two. */
 const QUICK_MILLIS = 50
-/** Whether slower ones are left out: a first look. */
-const ONLY_QUICK = process.env['MUTATION_ONLY_QUICK'] === 'true'
+/** For a first look: slower ones are left out. */
+const SLOWEST_MILLIS = Number(process.env['MUTATION_SLOWEST_TEST'] ?? Infinity)
 
 class EngineTestRunner {
   #tests
@@ -108,7 +108,7 @@ class EngineTestRunner {
   #inOrder(ids) {
     const { times } = this.#tests
     const rank = (id) => (this.#killers.includes(id) ? Math.min(times[id], 5) : times[id])
-    return ids.filter((id) => !ONLY_QUICK || times[id] <= QUICK_MILLIS).sort((one, other) => rank(one) - rank(other))
+    return ids.filter((id) => times[id] <= SLOWEST_MILLIS).sort((one, other) => rank(one) - rank(other))
   }
 }
 

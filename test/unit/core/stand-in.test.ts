@@ -99,6 +99,9 @@ describe('an object that stands for a connection', () => {
     expect(own.user).toBeUndefined()
     expect(typeof own.query).toBe('function')
     expect(own.constructor).toBe(Driver)
+    expect(() => {
+      own.user = 'nobody'
+    }).not.toThrow()
     class Other {
       resource = undefined
     }
