@@ -284,9 +284,30 @@ describe('the message of who', () => {
     admitted.lease?.release()
   })
 
+  it('would be served too late is none where nobody asked for that', async () => {
+    const { take, ask, clock } = setUp({ name: 'orders', max: 1 })
+    for (let count = 0; count < 20; count++) {
+      const [lease] = await take(1)
+      await clock.advance(100)
+      lease?.release()
+    }
+    const [held] = await take(1)
+    const waiting = [ask({ timeoutMillis: 1_000 })]
+    await clock.advance(100)
+    waiting.push(ask({ timeoutMillis: 50 }))
+    await clock.advance(49)
+    expect(waiting.map(({ settled }) => settled)).toEqual([false, false])
+    await clock.advance(1)
+    held?.release()
+    await clock.settle()
+    waiting[0]?.lease?.release()
+  })
+
   it('is shed from a queue that does not drain', async () => {
     const { ask, clock, pool } = setUp({ name: 'orders', max: 1, queue: 'codel', acquireTimeoutMillis: 10_000 })
     const asked: Asked[] = []
+    const durations: number[] = []
+    pool.on('acquireFailed', ({ durationMillis }) => durations.push(durationMillis))
     const shed = (): Asked | undefined => asked.find(({ error }) => error !== undefined)
     for (let count = 0; count < 60 && shed() === undefined; count++) {
       for (let each = 0; each < 3; each++) asked.push(ask())
@@ -299,6 +320,8 @@ describe('the message of who', () => {
     )
     expect((shed()?.error as OverloadedError).retryAfterMillis).toBeGreaterThan(0)
     expect((shed()?.error as Error).stack).not.toContain('\n    at ')
+    // Nobody is shed who has waited for less than twice the target.
+    expect(Math.min(...durations)).toBeGreaterThan(200)
     for (const { lease } of asked) if (lease?.released === false) lease.release()
     const closing = pool.close({ timeoutMillis: 10, waiters: 'reject' })
     await clock.advance(100)

@@ -149,6 +149,23 @@ describe('a nested acquire', () => {
     ])
   })
 
+  it('of a callback that has given its lease back already is told of without a holder', async () => {
+    const { pool, clock } = setUp({ name: 'orders', max: 1, nested: 'warn' })
+    const heard: unknown[] = []
+    pool.on('nested', (event) => heard.push(event))
+    const taken: Promise<unknown>[] = []
+    const used = pool.use((_, lease) => {
+      lease.release()
+      taken.push(pool.acquire().then((other) => clock.advance(5).then(() => other.release())))
+      return pool.acquire({ label: 'inner' })
+    })
+    await clock.advance(20)
+    ;(await used).release()
+    await Promise.all(taken)
+    const holder = { resourceId: 0, label: undefined, heldMillis: 0, stack: undefined }
+    expect(heard).toStrictEqual([{ pool: 'orders', label: 'inner', holder }])
+  })
+
   it('is no deadlock while something else may come: room, an overflow, a share, or a lease outside of callbacks', async () => {
     for (const options of [{ max: 2 }, { max: 1, maxOverflow: 1 }, { max: 1, maxLeasesPerResource: 2 }]) {
       const { pool, clock, factory } = setUp({ ...options, nested: 'throw' })
