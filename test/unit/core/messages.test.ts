@@ -123,6 +123,17 @@ describe('the diagnosis of a timeout', () => {
     expect(error.message).toMatch(/probable cause: the server cannot be reached; see the cause of this error$/)
   })
 
+  it('is none of the server as long as something is open', async () => {
+    const harness = setUp({ name: 'orders', max: 2 })
+    const [held] = await harness.take(1)
+    harness.factory.onCreate = () => {
+      throw new FakeError('restart')
+    }
+    const error = await timeoutOf(harness)
+    expect(error.report.diagnosis).toBe('leak-suspected')
+    held?.release()
+  })
+
   it('is a server that takes no more', async () => {
     const harness = setUp({ name: 'orders', max: 2 })
     const [held] = await harness.take(1)

@@ -166,6 +166,25 @@ describe('a nested acquire', () => {
     expect(heard).toStrictEqual([{ pool: 'orders', label: 'inner', holder }])
   })
 
+  it('is one only in a callback of the same pool, and names the lease of that callback', async () => {
+    const outer = setUp({ name: 'outer', max: 1, nested: 'warn' })
+    const { pool, clock } = setUp({ name: 'inner', max: 2, nested: 'warn' })
+    const heard: unknown[] = []
+    pool.on('nested', ({ holder }) => heard.push(holder.label))
+    const held = [await pool.acquire({ label: 'first' }), await pool.acquire({ label: 'second' })]
+    const foreign = outer.pool.use(() => pool.acquire({ timeoutMillis: 5 })).catch(() => undefined)
+    await clock.advance(5)
+    await foreign
+    expect(heard).toEqual([])
+    held[1]?.release()
+    await clock.advance(10)
+    const own = pool.use(() => pool.acquire({ timeoutMillis: 5 }), { label: 'mine' }).catch(() => undefined)
+    await clock.advance(5)
+    await own
+    expect(heard).toEqual(['mine'])
+    held[0]?.release()
+  })
+
   it('is no deadlock while something else may come: room, an overflow, a share, or a lease outside of callbacks', async () => {
     for (const options of [{ max: 2 }, { max: 1, maxOverflow: 1 }, { max: 1, maxLeasesPerResource: 2 }]) {
       const { pool, clock, factory } = setUp({ ...options, nested: 'throw' })
@@ -189,6 +208,18 @@ describe('a nested acquire', () => {
     ;(await used).release()
     expect(pool.stats().deadlocks).toBe(0)
   })
+})
+
+it('a queue that CoDel watches is watched no longer where nobody waits', async () => {
+  const { clock, take, ask } = setUp({ max: 1, queue: 'codel', idleTimeoutMillis: Infinity })
+  const [held] = await take(1)
+  const waiting = ask()
+  await clock.advance(50)
+  held?.release()
+  await clock.advance(1_000)
+  waiting.lease?.destroy()
+  await clock.advance(5_000)
+  expect(clock.pendingTimers).toBe(0)
 })
 
 describe('when it may make sense to try again', () => {
