@@ -173,7 +173,7 @@ export class Opener<T> {
     const forTotal = Math.max(sizes.min, this.wantedReady) + this.replacing - (alive + creating)
     const spare =
       idle + maintaining + creating - Math.ceil(this.#queue.size / this.#context.options.maxLeasesPerResource)
-    const forIdle = Math.min(sizes.minIdle - spare, sizes.max - alive - creating)
+    const forIdle = Math.min(sizes.minIdle + this.replacing - spare, sizes.max - alive - creating)
     // While nothing is open, probes go on without any traffic: whoever comes first finds the server found.
     const forProbe = this.recovery.probing && alive + creating === 0 ? 1 : 0
     return Math.max(forTotal, sizes.minIdle > 0 ? forIdle : 0, forProbe)

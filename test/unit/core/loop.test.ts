@@ -26,6 +26,20 @@ describe('what comes back', () => {
     expect(factory.validateCalls).toBe(0)
   })
 
+  it('of a share while others hold it is still to be checked by nobody but who finds it idle for long', async () => {
+    const { pool, clock, factory } = setUp(
+      { max: 1, validateAfterIdleMillis: 100 },
+      new FakeFactory({ validates: true }),
+    )
+    for (let count = 0; count < 3; count++) {
+      const lease = await pool.acquire()
+      await clock.advance(90)
+      lease.release()
+      await clock.advance(90)
+    }
+    expect(factory.validateCalls).toBe(0)
+  })
+
   it('with an error has not', async () => {
     const { pool, clock, factory } = setUp(
       { max: 1, validateAfterIdleMillis: 100 },
@@ -36,6 +50,21 @@ describe('what comes back', () => {
     lease.release(new FakeError('query'))
     ;(await pool.acquire()).release()
     expect(factory.validateCalls).toBe(1)
+  })
+
+  it('through a check is the warmest, too', async () => {
+    const { pool, clock, take, factory } = setUp(
+      { max: 3, validateAfterIdleMillis: 100_000 },
+      new FakeFactory({ validates: true }),
+    )
+    for (const lease of await take(3)) lease.release()
+    const [dying] = factory.resources
+    // The warmest of the others is asked whether it is alive, too.
+    dying?.die(new FakeError('disconnect'))
+    await clock.settle()
+    expect(factory.validateCalls).toBe(1)
+    expect((await pool.acquire()).resource.id).toBe(3)
+    for (const { resourceId } of pool.leases()) pool.takeAway(resourceId)
   })
 
   it('through a reset is the warmest, too', async () => {
@@ -261,9 +290,13 @@ describe('`minIdle`', () => {
       idleTimeoutMillis: Infinity,
     })
     ;(await pool.acquire()).release()
-    await clock.advance(15_000)
-    expect(factory.createCalls).toBeGreaterThanOrEqual(2)
+    for (let passed = 0; passed < 15_000; passed += 500) {
+      await clock.advance(500)
+      expect(pool.stats().idle).toBeGreaterThanOrEqual(1)
+    }
     expect(pool.stats()).toMatchObject({ idle: 1 })
-    expect(factory.resources[0]?.destroyed).toBe('lifetime')
+    // None is older than it may become, although nobody has asked for anything.
+    expect(pool.resources()[0]?.ageMillis).toBeLessThan(10_000)
+    expect(factory.resources.slice(0, -1).map(({ destroyed }) => destroyed)).toEqual(['lifetime', 'lifetime'])
   })
 })
