@@ -26,7 +26,7 @@ describe('what comes back', () => {
     expect(factory.validateCalls).toBe(0)
   })
 
-  it('of a share while others hold it is still to be checked by nobody but who finds it idle for long', async () => {
+  it('again and again, without a pause, is never checked', async () => {
     const { pool, clock, factory } = setUp(
       { max: 1, validateAfterIdleMillis: 100 },
       new FakeFactory({ validates: true }),
