@@ -31,7 +31,7 @@ if (process.argv.includes('--write')) {
   const path = place('test/mutation.md')
   const text = readFileSync(path, 'utf8').replace(
     /(<!-- table -->\n)[^]*(<!-- end -->)/,
-    (_, begin, end) => `${begin}\n${table(report, reasons, keyOf)}\n${end}`,
+    (_, begin, end) => `${begin}\n${table(report, (survivor) => known.has(keyOf(survivor)))}\n${end}`,
   )
   writeFileSync(path, await format(text, { ...(await resolveConfig(path)), filepath: path }))
 }

@@ -32,20 +32,20 @@ export function scoreOf(files) {
   return { counts, detected, all, score: all === 0 ? '–' : `${((100 * detected) / all).toFixed(1)} %` }
 }
 
-/** The table of all files, in Markdown. */
-export function table(report, reasons) {
-  const explained = new Map()
-  for (const { survivors } of reasons)
-    for (const { file } of survivors) explained.set(file, (explained.get(file) ?? 0) + 1)
-  const row = (name, { counts, detected, all, score }) =>
-    `| ${[name, all, detected, counts.Timeout, all - detected, score].join(' | ')} |`
+/** The table of all files, in Markdown; `isExplained` tells of a survivor whether its reason is written down. */
+export function table({ files }, isExplained) {
+  const row = (name, part) => {
+    const { counts, detected, all, score } = scoreOf(Object.values(part))
+    const explained = survivorsOf({ files: part }).filter(isExplained).length
+    return `| ${[name, all, detected, counts.Timeout, explained, all - detected - explained, score].join(' | ')} |`
+  }
   return [
-    '| file | mutants | noticed | of them by never ending | survivors | score |',
-    '| --- | ---: | ---: | ---: | ---: | ---: |',
-    ...Object.entries(report.files)
+    '| file | mutants | noticed | of these, by never ending | survivors with a reason | without | score |',
+    '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ...Object.entries(files)
       .filter(([, file]) => scoreOf([file]).all > 0)
-      .map(([path, file]) => row(`\`${path.replace('src/core/', '')}\``, scoreOf([file]))),
-    row('**all**', scoreOf(Object.values(report.files))),
+      .map(([path, file]) => row(`\`${path.replace('src/core/', '')}\``, { [path]: file })),
+    row('**all of these**', files),
     '',
   ].join('\n')
 }
