@@ -1,6 +1,6 @@
 // npm run mutation:check: which changes of the engine no test noticed, in the last `npm run mutation`, and has each a reason
 // in `test/mutation-survivors.json`? With `--write` it brings the table of `test/mutation.md` up to date.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { format, resolveConfig } from 'prettier'
 import { scoreOf, survivorsOf, table } from './report.mjs'
@@ -8,6 +8,10 @@ import { scoreOf, survivorsOf, table } from './report.mjs'
 const place = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url))
 const read = (name) => JSON.parse(readFileSync(place(name), 'utf8'))
 
+if (!existsSync(place('coverage/mutation.json'))) {
+  console.error('Expected the report of a run in coverage/mutation.json; npm run mutation makes it')
+  process.exit(1)
+}
 const report = read('coverage/mutation.json')
 const reasons = read('test/mutation-survivors.json')
 
