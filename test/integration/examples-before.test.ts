@@ -1,22 +1,18 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { waitFor, type PostgresServer, type ServerView } from '@millpond/rig'
+import { ExamplePrograms, loadExample as load } from '../support/examples.ts'
 import { describePostgres, startServer, type TestPool } from '../support/pg.ts'
 
 // What goes wrong in the programs of examples/ that are named "before"; examples.test.ts shows the same with what came after.
-
-const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
-const load = async <M>(file: string): Promise<M> => (await import(/* @vite-ignore */ `${examples}${file}`)) as M
 
 describePostgres('the examples, before', () => {
   let server: PostgresServer
   let view: ServerView
   let admin: pg.Client
-  const children: ChildProcess[] = []
+  const programs = new ExamplePrograms()
 
   beforeAll(async () => {
     ;({ server, view } = await startServer())
@@ -30,12 +26,7 @@ describePostgres('the examples, before', () => {
   })
   afterEach(async () => {
     vi.unstubAllEnvs()
-    for (const child of children.splice(0)) {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGKILL')
-        await once(child, 'exit')
-      }
-    }
+    await programs.end()
     await waitFor(async () => (await view.count()) === 0, { what: 'nothing is left on the server' })
   })
   afterAll(async () => {
@@ -44,16 +35,8 @@ describePostgres('the examples, before', () => {
     await server.stop()
   })
 
-  function start(file: string, env: NodeJS.ProcessEnv = {}): { child: ChildProcess; said: string[] } {
-    const child = spawn(process.execPath, [`${examples}${file}`], {
-      env: { ...process.env, DATABASE_URL: server.connectionString, PORT: '0', ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    children.push(child)
-    const said: string[] = []
-    createInterface({ input: child.stdout }).on('line', (line) => said.push(line))
-    return { child, said }
-  }
+  const start = (file: string, env?: NodeJS.ProcessEnv): { child: ChildProcess; said: string[] } =>
+    programs.start(file, server, env)
 
   it('a service on Express, Fastify and Nest hangs after two failures, and cuts requests off', async () => {
     const outcomeOf = async (framework: string): Promise<unknown> => {

@@ -1,7 +1,6 @@
-import { fork, spawn, type ChildProcess } from 'node:child_process'
+import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { attachDatabasePool } from '@vercel/functions'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
@@ -15,19 +14,14 @@ import {
   type ServerView,
 } from '@millpond/rig'
 import { PoolError, type PoolGroup, type PoolRegistry } from 'millpond'
+import { ExamplePrograms, examples, loadExample as load } from '../support/examples.ts'
 import { describePostgres, startServer, type TestPool } from '../support/pg.ts'
-
-// The programs of examples/ that run by themselves are started as a user starts them, on what `npm run build` made;
-// the others are called in this process.
-
-const examples = fileURLToPath(new URL('../../examples/', import.meta.url))
-const load = async <M>(file: string): Promise<M> => (await import(/* @vite-ignore */ `${examples}${file}`)) as M
 
 describePostgres('the examples', () => {
   let server: PostgresServer
   let view: ServerView
   let admin: pg.Client
-  const children: ChildProcess[] = []
+  const programs = new ExamplePrograms()
 
   beforeAll(async () => {
     ;({ server, view } = await startServer())
@@ -42,12 +36,7 @@ describePostgres('the examples', () => {
   })
   afterEach(async () => {
     vi.unstubAllEnvs()
-    for (const child of children.splice(0)) {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGKILL')
-        await once(child, 'exit')
-      }
-    }
+    await programs.end()
   })
   afterAll(async () => {
     await admin.end()
@@ -55,17 +44,8 @@ describePostgres('the examples', () => {
     await server.stop()
   })
 
-  /** Starts a program of examples/, and gives what it says line by line. */
-  function start(file: string, env: NodeJS.ProcessEnv = {}): { child: ChildProcess; said: string[] } {
-    const child = spawn(process.execPath, [`${examples}${file}`], {
-      env: { ...process.env, DATABASE_URL: server.connectionString, PORT: '0', ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    children.push(child)
-    const said: string[] = []
-    createInterface({ input: child.stdout }).on('line', (line) => said.push(line))
-    return { child, said }
-  }
+  const start = (file: string, env?: NodeJS.ProcessEnv): { child: ChildProcess; said: string[] } =>
+    programs.start(file, server, env)
 
   async function outputOf(file: string, env: NodeJS.ProcessEnv = {}): Promise<unknown> {
     const { child, said } = start(file, env)
@@ -128,7 +108,7 @@ describePostgres('the examples', () => {
         env: { ...process.env, DATABASE_URL: server.connectionString.replace(`:${server.port}/`, `:${proxy.port}/`) },
         stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
       })
-      children.push(child)
+      programs.children.push(child)
       const heard: string[] = []
       if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => heard.push(line))
       const answers: unknown[] = []

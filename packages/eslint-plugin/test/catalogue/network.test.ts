@@ -151,6 +151,8 @@ describe.each([
   { name: 'grpc-js', module: grpc },
   { name: 'grpc-js, the lowest', module: grpcLow },
 ])('$name', ({ module }) => {
+  // It prints what the tests bring about.
+  module.setLogVerbosity(module.logVerbosity.NONE)
   const clientOf = (target: number | string, options: object = {}): grpc.Client =>
     new module.Client(
       typeof target === 'number' ? `127.0.0.1:${target}` : target,
