@@ -7,7 +7,7 @@ import { isHeldOnPurpose } from './steps.ts'
 
 /** Someone asks. */
 export function asked<T>({ events, options }: PoolContext<T>, label: string | undefined): void {
-  if (events.heard('acquireStarted')) events.queue('acquireStarted', { pool: options.name, label })
+  if (events.acquireStarted.heard) events.queue('acquireStarted', { pool: options.name, label })
 }
 
 /** Someone got a resource. Asked for only where the event is heard. */
@@ -28,14 +28,11 @@ export function released<T>(
   useMillis: number,
   error: unknown,
 ): void {
-  events.queue('released', {
-    pool: options.name,
-    resourceId,
-    generation,
-    label: lease.label,
-    useMillis,
-    ...(error === undefined ? {} : { error }),
-  })
+  const { name: pool } = options
+  const { label } = lease
+  // A literal each: to spread what is there or not costs as much as all the rest.
+  if (error === undefined) events.queue('released', { pool, resourceId, generation, label, useMillis })
+  else events.queue('released', { pool, resourceId, generation, label, useMillis, error })
 }
 
 /** Someone got a resource after a long wait. */

@@ -1,4 +1,4 @@
-import type { Request } from './request.ts'
+import { newRequest, type Request } from './request.ts'
 
 /**
  * Reads something of a caller who must wait, in that caller's own async context, which is out of reach by the time that
@@ -46,16 +46,7 @@ export function marked(request: Request | undefined): Request | undefined {
   if (reader === undefined) return request
   const caller = readSafely(reader)
   if (caller === undefined) return request
-  if (request === undefined)
-    return {
-      label: undefined,
-      stack: undefined,
-      scope: undefined,
-      signal: undefined,
-      asker: undefined,
-      waited: false,
-      caller,
-    }
+  if (request === undefined) return newRequest({ caller })
   request.caller = caller
   return request
 }

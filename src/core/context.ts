@@ -2,15 +2,14 @@ import type { Clock } from './clock.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Events } from './events.ts'
 import type { ResourceFactory } from './factory.ts'
-import type { ResolvedOptions } from './options.ts'
+import type { ResolvedOptions, Sizes } from './options.ts'
 import type { Counters } from './stats.ts'
 
 /** What the parts of one pool share. */
 export interface PoolContext<T> {
   readonly factory: ResourceFactory<T>
   readonly options: ResolvedOptions<T>
-  /** The sizes in force; `resize` changes them. */
-  readonly sizes: { min: number; max: number; minIdle: number }
+  readonly sizes: Sizes
   readonly clock: Clock
   readonly events: Events
   readonly counters: Counters

@@ -15,7 +15,7 @@ import { Load } from './load.ts'
 import type { CloseOptions } from './managed-pool.ts'
 import { Operations } from './operations.ts'
 import { Opener } from './opener.ts'
-import { checkSizes, type ResolvedOptions } from './options.ts'
+import { checkSizes, sizesOf, type ResolvedOptions, type Sizes } from './options.ts'
 import { Passage } from './passage.ts'
 import { Readiness } from './readiness.ts'
 import { Recall } from './recall.ts'
@@ -42,7 +42,7 @@ const STILLBORN_MILLIS = 1_000
 export class Engine<T> implements PoolContext<T>, Lender<T> {
   readonly factory: ResourceFactory<T>
   readonly options: ResolvedOptions<T>
-  readonly sizes: { min: number; max: number; minIdle: number }
+  readonly sizes: Sizes
   readonly clock: ResolvedOptions['clock']
   readonly events: Events
   readonly counters = new Counters()
@@ -72,7 +72,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     this.factory = factory
     this.options = options
     this.name = options.name
-    this.sizes = { min: options.min, max: options.max, minIdle: options.minIdle }
+    this.sizes = sizesOf(options)
     this.clock = options.clock
     this.events = new Events(options.name)
     this.deadlines = new Deadlines(this.clock, this.detached, () => this.changed())
@@ -131,7 +131,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
       // Whatever threw (a bug, or a clock or chance that was injected): a loop that never goes round again would be worse.
       this.#dispatching = false
     }
-    if (this.events.pending) this.events.flush()
+    this.events.flush()
   }
 
   /** Gives what is free to those who wait. */
@@ -238,7 +238,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
         assertWorthWaiting(this, this.#status.state, this.opener.recovery, this.inventory.alive)
       const waiter = this.room.enter(timeoutMillis, priority, request, taker)
       if (this.inventory.available.size > 0 || !this.#full() || this.#dispatching) this.changed()
-      else if (this.events.pending) this.events.flush()
+      else this.events.flush()
       return waiter
     } catch (error) {
       const reason = error instanceof CreateError || error instanceof PoolDownError ? 'failed' : 'refused'
@@ -259,7 +259,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     entry.prepared = false
     this.counters.acquired++
     if (waitedMillis > 0 || entry.uses === 1) this.opener.recovery.lent()
-    if (this.events.topics.acquired.heard) announce.acquired(this, entry, request?.label, waitedMillis)
+    if (this.events.acquired.heard) announce.acquired(this, entry, request?.label, waitedMillis)
     return lease
   }
 
@@ -283,7 +283,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     else if (this.queue.size > 0 && this.#handOver(entry, now)) return
     else {
       this.inventory.makeAvailable(entry, now, false)
-      if (this.queue.size === 0 && !this.events.pending) return
+      if (this.queue.size === 0 && !this.#dispatching && this.events.flush()) return
     }
     this.changed()
   }
@@ -295,7 +295,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const waiter = this.room.next(now)
     if (waiter === undefined) return false
     this.#serve(waiter, entry, now)
-    if (this.events.pending) this.events.flush()
+    this.events.flush()
     return true
   }
 
@@ -326,7 +326,7 @@ export class Engine<T> implements PoolContext<T>, Lender<T> {
     const request = leaseAccess.request(lease)
     if (request !== undefined) this.room.ended(request)
     if (entry.inspected) this.#upkeep.returned(entry, lease, since)
-    if (this.events.topics.released.heard) announce.released(this, entry, lease, useMillis, error)
+    if (this.events.released.heard) announce.released(this, entry, lease, useMillis, error)
   }
 
   /** What becomes of a resource that lost a lease. */

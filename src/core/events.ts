@@ -171,17 +171,17 @@ export const POOL_EVENT_NAMES = Object.keys(EVENT_TABLE) as readonly PoolEventNa
 
 type Listener = (event: never) => void
 
-interface Queued {
-  readonly name: PoolEventName
-  readonly event: PoolEvents[PoolEventName]
-}
+/** So many places for what is to be told are kept; a burst takes more for as long as it lasts. */
+const MOST_PLACES = 64
 
 /** One event: who listens to it, and its channel, which is the same for every pool and every copy of this package. */
 class Topic {
+  readonly name: PoolEventName
   listeners: readonly Listener[] = []
   readonly channel: Channel
 
   constructor(name: PoolEventName) {
+    this.name = name
     this.channel = channel(`millpond:${name}`)
   }
 
@@ -197,68 +197,83 @@ class Topic {
  * throws is reported and changes nothing.
  */
 export class Events {
-  readonly topics: Readonly<Record<PoolEventName, Topic>>
+  readonly #topics: Readonly<Record<PoolEventName, Topic>>
+  // What is asked for with every acquire, release or operation, in reach without a look-up.
+  readonly acquireStarted: Topic
+  readonly acquired: Topic
+  readonly released: Topic
+  readonly slow: Topic
   readonly #pool: string
-  #queue: Queued[] = []
+  // What is to be told: an event, and under the same number its topic. The places are used again: somebody who hears of
+  // every acquire and release costs no more than the events themselves.
+  readonly #events: (PoolEvents[PoolEventName] | undefined)[] = []
+  readonly #topicOf: Topic[] = []
+  #queued = 0
   #flushing = false
 
   constructor(pool: string) {
     this.#pool = pool
-    this.topics = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, new Topic(name)])) as Record<
-      PoolEventName,
-      Topic
-    >
+    const topics = Object.fromEntries(POOL_EVENT_NAMES.map((name) => [name, new Topic(name)]))
+    this.#topics = topics as Record<PoolEventName, Topic>
+    this.acquireStarted = this.#topics.acquireStarted
+    this.acquired = this.#topics.acquired
+    this.released = this.#topics.released
+    this.slow = this.#topics.slow
   }
 
   heard(name: PoolEventName): boolean {
-    return this.topics[name].heard
+    return this.#topics[name].heard
   }
 
   on(name: PoolEventName, listener: Listener): void {
-    const topic = this.topics[name]
+    const topic = this.#topics[name]
     topic.listeners = [...topic.listeners, listener]
   }
 
   off(name: PoolEventName, listener: Listener): void {
-    const topic = this.topics[name]
+    const topic = this.#topics[name]
     topic.listeners = topic.listeners.filter((other) => other !== listener)
   }
 
   clear(): void {
-    for (const topic of Object.values(this.topics)) topic.listeners = []
+    for (const topic of Object.values(this.#topics)) topic.listeners = []
   }
 
   queue<E extends PoolEventName>(name: E, event: PoolEvents[E]): void {
-    this.#queue.push({ name, event })
+    this.#topicOf[this.#queued] = this.#topics[name]
+    this.#events[this.#queued++] = event
   }
 
   /** Nobody hears of acquires that succeed at once. */
   get quiet(): boolean {
-    return !this.topics.acquireStarted.heard && !this.topics.acquired.heard
+    return !this.acquireStarted.heard && !this.acquired.heard
   }
 
-  get pending(): boolean {
-    return this.#queue.length > 0
+  /** Whether all is told by now; it is not, where somebody who is just being told calls. */
+  flush(): boolean {
+    if (this.#queued > 0 && !this.#flushing) this.#flush()
+    return this.#queued === 0
   }
 
-  flush(): void {
-    if (this.#flushing) return
+  #flush(): void {
     this.#flushing = true
-    while (this.#queue.length > 0) {
-      const queue = this.#queue
-      this.#queue = []
-      for (const queued of queue) this.#deliver(queued)
+    // What listeners cause comes behind what is told already.
+    for (let next = 0; next < this.#queued; next++) {
+      const event = this.#events[next]
+      this.#events[next] = undefined
+      this.#deliver(this.#topicOf[next] as Topic, event)
     }
+    if (this.#queued > MOST_PLACES) this.#events.length = this.#topicOf.length = 0
+    this.#queued = 0
     this.#flushing = false
   }
 
-  #deliver({ name, event }: Queued): void {
-    const topic = this.topics[name]
+  #deliver(topic: Topic, event: unknown): void {
     for (const listener of topic.listeners) {
       try {
         listener(event as never)
       } catch (error) {
-        this.#listenerThrew(name, error)
+        this.#listenerThrew(topic.name, error)
       }
     }
     // A subscriber's exception is rethrown by Node on the next tick, as for every diagnostics channel.

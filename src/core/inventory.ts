@@ -152,7 +152,23 @@ export class Inventory<T> {
 
   #lendFurther(entry: Entry<T>): void {
     if (entry.uses >= this.#maxUses) this.drain(entry)
-    else if (entry.leases < this.#context.options.maxLeasesPerResource) this.available.add(entry)
+    else if (entry.leases < this.#context.sizes.maxLeasesPerResource) this.available.add(entry)
+  }
+
+  /**
+   * A server has said how many leases it allows on a resource, which counts where the pool would give more: one that has
+   * more already takes none until it has fewer. The last word of a server is what counts for all.
+   */
+  limitLeases(limit: number): void {
+    const { options, sizes, clock } = this.#context
+    const cap = Math.max(1, Math.min(options.maxLeasesPerResource, limit))
+    if (cap === sizes.maxLeasesPerResource) return
+    sizes.maxLeasesPerResource = cap
+    for (const entry of this.#entries) {
+      if (entry.leases >= cap) this.available.remove(entry)
+      else if (entry.state === LEASED && !entry.draining && !entry.listed) this.keep(entry, clock.turnNow())
+    }
+    this.#context.changed()
   }
 
   /** Ends the holding of this lease, and tells since when it was out. */
@@ -206,10 +222,10 @@ export class Inventory<T> {
     return entry.broken ? 'lost' : entry.generation !== this.generation ? 'stale' : 'lifetime'
   }
 
-  /** Goes on lending an entry that has leases, as long as it is sound and not used up. */
+  /** Goes on lending an entry that has leases, as long as it is sound, not used up, and has room. */
   keep(entry: Entry<T>, now: number): void {
-    if (this.sound(entry, now) && entry.uses < this.#maxUses) this.available.add(entry)
-    else this.drain(entry)
+    if (!this.sound(entry, now) || entry.uses >= this.#maxUses) this.drain(entry)
+    else if (entry.leases < this.#context.sizes.maxLeasesPerResource) this.available.add(entry)
   }
 
   /** Takes a leased entry that is not sound, or used up, out of reach, for what is left of its leases. */

@@ -99,7 +99,7 @@ export class Opener<T> {
   #forWaiters(now: number): number {
     const waiting = this.#queue.size
     if (waiting === 0) return 0
-    const cap = this.#context.options.maxLeasesPerResource
+    const cap = this.#context.sizes.maxLeasesPerResource
     const horizonMillis = this.#horizonMillis()
     const coming = this.#inventory.creating + this.comingBack(now)
     const needed = Math.ceil(waiting / cap)
@@ -171,8 +171,7 @@ export class Opener<T> {
     const { sizes } = this.#context
     const { alive, creating, idle, maintaining } = this.#inventory
     const forTotal = Math.max(sizes.min, this.wantedReady) + this.replacing - (alive + creating)
-    const spare =
-      idle + maintaining + creating - Math.ceil(this.#queue.size / this.#context.options.maxLeasesPerResource)
+    const spare = idle + maintaining + creating - Math.ceil(this.#queue.size / sizes.maxLeasesPerResource)
     const forIdle = Math.min(sizes.minIdle + this.replacing - spare, sizes.max - alive - creating)
     // While nothing is open, probes go on without any traffic: whoever comes first finds the server found.
     const forProbe = this.recovery.probing && alive + creating === 0 ? 1 : 0

@@ -39,7 +39,7 @@ export class Operations {
   /** Whether anybody would hear of a slow operation. */
   get watched(): boolean {
     const { options, events } = this.#context
-    return events.topics.slow.heard && options.slowMillis !== Infinity
+    return events.slow.heard && options.slowMillis !== Infinity
   }
 
   /** A reading of the pool's clock, for {@link ended}: as exact as those of leases, and next to free. */

@@ -211,6 +211,19 @@ function isProduction(): boolean {
   return (process.env['MILLPOND_PROFILE'] ?? process.env['NODE_ENV']) === 'production'
 }
 
+/** The sizes in force: `resize` changes them, and a server may allow fewer leases on a resource. */
+export interface Sizes {
+  min: number
+  max: number
+  minIdle: number
+  maxLeasesPerResource: number
+}
+
+/** The sizes that a pool begins with. */
+export function sizesOf({ min, max, minIdle, maxLeasesPerResource }: Readonly<Sizes>): Sizes {
+  return { min, max, minIdle, maxLeasesPerResource }
+}
+
 /** @throws {OptionError} when a size is no size, or `min` or `minIdle` does not fit into `max` */
 export function checkSizes(
   pool: string,

@@ -18,7 +18,7 @@ import { checkOption } from './option-check.ts'
 import { POOL_OPTION_RULES, resolveOptions, type PoolOptions, type ResolvedOptions } from './options.ts'
 import type { Operations } from './operations.ts'
 import { acquiredHere, type LeaseInfo, type ResourceInfo, type WaiterInfo } from './report.ts'
-import type { Asker, Request } from './request.ts'
+import { newRequest, type Asker, type Request } from './request.ts'
 import { distributions, snapshot, type PoolStats } from './stats.ts'
 import { Waiter, type Taker } from './waiter.ts'
 
@@ -37,6 +37,7 @@ export let claim: <T>(
   label?: string,
   priority?: number,
   asker?: Asker,
+  timeoutMillis?: number,
 ) => Lease<T> | Waiter<T>
 
 export interface AcquireOptions {
@@ -76,7 +77,8 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
 
   static {
     engineOf = (pool) => pool.#engine
-    claim = (pool, taker, label, priority, asker) => pool.#claim(taker, label, priority, asker)
+    claim = (pool, taker, label, priority, asker, timeoutMillis) =>
+      pool.#claim(taker, asker, { label, priority, timeoutMillis })
   }
 
   constructor(factory: ResourceFactory<T>, options: PoolOptions<T> = {}) {
@@ -125,18 +127,11 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
   /** A place in the queue; none where there is more to look at first. */
   #queuePlainly(taker: Taker<T> | undefined): Waiter<T> | undefined {
     const engine = this.#engine
-    if (engine.state !== 'open' || !engine.events.quiet || engine.inventory.available.size > 0) return undefined
+    if (engine.state !== 'open' || engine.inventory.available.size > 0) return undefined
     engine.counters.requested++
+    asked(engine, undefined)
     const scope = currentScope()
-    const request = scope && {
-      label: undefined,
-      stack: undefined,
-      scope,
-      signal: undefined,
-      asker: undefined,
-      waited: false,
-      caller: undefined,
-    }
+    const request = scope && newRequest({ scope })
     return engine.wait(engine.options.acquireTimeoutMillis, 0, request, taker)
   }
 
@@ -149,17 +144,13 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     }
   }
 
-  #claim(
-    taker: Taker<T>,
-    label: string | undefined,
-    priority: number | undefined,
-    asker: Asker | undefined,
-  ): Lease<T> | Waiter<T> {
-    const isPlain = label === undefined && priority === undefined && this.#plain
+  #claim(taker: Taker<T>, asker: Asker | undefined, options: AcquireOptions): Lease<T> | Waiter<T> {
+    const { label, priority, timeoutMillis } = options
+    const isPlain = label === undefined && priority === undefined && timeoutMillis === undefined && this.#plain
     const lease = isPlain ? this.#engine.lendAtOnce() : undefined
     if (lease !== undefined) return lease
     const waiter = isPlain && asker === undefined ? this.#queuePlainly(taker) : undefined
-    return waiter ?? this.#lendOrQueue({ label, priority }, asker, taker)
+    return waiter ?? this.#lendOrQueue(options, asker, taker)
   }
 
   #lendOrQueue(options: AcquireOptions, asker: Asker | undefined, taker: Taker<T> | undefined): Lease<T> | Waiter<T> {
@@ -170,7 +161,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     let lease: Lease<T> | undefined
     try {
       request = this.#request(options, asker)
-      asked(engine, request.label)
+      asked(engine, request?.label)
       this.#check(timeoutMillis, priority)
       if (signal?.aborted !== true) {
         if (this.state === 'closing' || this.state === 'closed') throw closedError(this.name)
@@ -182,13 +173,13 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
       throw error
     }
     if (lease !== undefined) {
-      if (engine.events.pending) engine.events.flush()
+      engine.events.flush()
       return lease
     }
     const isAborted = signal?.aborted === true
     if (!isAborted && timeoutMillis > 0) return engine.wait(timeoutMillis, priority, request, taker)
     const error: unknown = isAborted ? signal.reason : engine.room.timeoutError(0, 0)
-    engine.room.refused(isAborted ? 'aborted' : 'timeout', request.label, error)
+    engine.room.refused(isAborted ? 'aborted' : 'timeout', request?.label, error)
     engine.changed()
     throw error
   }
@@ -206,7 +197,7 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     engine.counters.requested++
     const lease = engine.lendNow(request, true)
     if (lease === undefined) engine.counters.requested--
-    if (engine.events.pending) engine.events.flush()
+    engine.events.flush()
     return lease
   }
 
@@ -332,16 +323,13 @@ export class Pool<T> implements ManagedPool, AsyncDisposable {
     }
   }
 
-  #request({ label, signal }: AcquireOptions, asker: Asker | undefined): Request {
+  /** Nothing for whoever wants nothing but a resource. */
+  #request({ label: given, signal }: AcquireOptions, asker: Asker | undefined): Request | undefined {
     const { label: usual, trackStacks } = this.#engine.options
-    return {
-      label: label ?? (typeof usual === 'function' ? usual() : usual),
-      stack: trackStacks ? acquiredHere() : undefined,
-      scope: currentScope(),
-      signal,
-      asker,
-      waited: false,
-      caller: undefined,
-    }
+    const label = given ?? (typeof usual === 'function' ? usual() : usual)
+    const scope = currentScope()
+    const isPlain = label === undefined && scope === undefined && signal === undefined && asker === undefined
+    if (isPlain && !trackStacks) return undefined
+    return newRequest({ label, stack: trackStacks ? acquiredHere() : undefined, scope, signal, asker })
   }
 }

@@ -21,3 +21,8 @@ export interface Request {
   /** What was read of the caller when it began to wait, where somebody wants that. */
   caller: unknown
 }
+
+/** A request with what there is of it, in the one order that makes all of them alike to the compiler. */
+export function newRequest({ label, stack, scope, signal, asker, caller }: Partial<Request>): Request {
+  return { label, stack, scope, signal, asker, waited: false, caller }
+}

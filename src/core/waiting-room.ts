@@ -212,7 +212,7 @@ export class WaitingRoom<T> implements WaiterHost<T> {
       return false
     for (const entry of this.#inventory.entries()) {
       if (entry.state !== LEASED) continue
-      if (entry.leases < options.maxLeasesPerResource) return false
+      if (entry.leases < sizes.maxLeasesPerResource) return false
       if (entry.holdings().some(({ holder }) => holder.scope === undefined || holder.scope.waiting === 0)) return false
     }
     return true
@@ -264,8 +264,9 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   }
 
   #servers(): number {
-    const limit = Math.min(this.#context.sizes.max, this.#recovery.grantedLimit(this.#context.clock.turnNow()))
-    return limit * this.#context.options.maxLeasesPerResource
+    const { sizes, clock } = this.#context
+    const limit = Math.min(sizes.max, this.#recovery.grantedLimit(clock.turnNow()))
+    return limit * sizes.maxLeasesPerResource
   }
 
   /**

@@ -9,7 +9,7 @@ function assert(condition: boolean, message: string): asserts condition {
 export function checkInvariants<T>(pool: Pool<T>): void {
   const engine = engineOf(pool)
   const stats = pool.stats()
-  const { inventory, options } = engine
+  const { inventory, options, sizes } = engine
   const entries = [...inventory.entries()]
   const inState = (state: number): number => entries.filter((entry) => entry.state === state).length
 
@@ -63,7 +63,7 @@ export function checkInvariants<T>(pool: Pool<T>): void {
   for (const entry of entries) {
     const room =
       entry.state === IDLE ||
-      (entry.state === LEASED && entry.leases < options.maxLeasesPerResource && entry.uses < options.maxUses)
+      (entry.state === LEASED && entry.leases < sizes.maxLeasesPerResource && entry.uses < options.maxUses)
     if (entry.listed) assert(room, `entry ${entry.id} is listed as available but has no room`)
     else if (open && room)
       assert(!inventory.sound(entry, engine.clock.now()), `entry ${entry.id} has room but is not listed`)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { FakeError } from 'millpond/testing'
+import { engineOf } from '../../../src/core/pool.ts'
 import { listen, setUp } from '../../support/harness.ts'
 
 describe('resize', () => {
@@ -137,6 +138,34 @@ describe('a resource that carries several leases', () => {
       lease.release()
     }
     expect(used).toEqual(expected)
+  })
+
+  it('takes fewer where its server says so, and as many as before when it says that', async () => {
+    const { pool, clock, ask } = setUp({ max: 2, maxLeasesPerResource: 4 })
+    const { inventory } = engineOf(pool)
+    const first = await Promise.all([pool.acquire(), pool.acquire(), pool.acquire()])
+    expect(pool.stats()).toMatchObject({ total: 1, leases: 3 })
+    inventory.limitLeases(2)
+    expect(pool.options.maxLeasesPerResource).toBe(2)
+    const next = [ask(), ask(), ask()]
+    await clock.settle()
+    expect(next.map(({ lease }) => lease?.resource.id)).toEqual([2, 2, undefined])
+    first[0]?.release() // the first has still two
+    await clock.settle()
+    expect(next[2]?.lease).toBeUndefined()
+    first[1]?.release()
+    await clock.settle()
+    expect(next[2]?.lease?.resource.id).toBe(1)
+    const last = ask()
+    await clock.settle()
+    expect(last.lease).toBeUndefined()
+    inventory.limitLeases(1_000)
+    await clock.settle()
+    expect([pool.options.maxLeasesPerResource, last.lease !== undefined]).toEqual([4, true])
+    inventory.limitLeases(0)
+    expect(pool.options.maxLeasesPerResource).toBe(1)
+    for (const lease of [first[2], last.lease, ...next.map((asked) => asked.lease)]) lease?.release()
+    expect(pool.stats()).toMatchObject({ idle: 2, leases: 0 })
   })
 
   it('takes nobody new once one of those who hold it has found it broken', async () => {

@@ -62,6 +62,24 @@ describe('who claims without a promise', () => {
     expect(pool.stats()).toMatchObject({ requested: 4, acquired: 1, timedOut: 1, refused: 2, waiting: 0 })
   })
 
+  it('waits as long as it says', async () => {
+    const { pool, clock } = setUp({ max: 1, acquireTimeoutMillis: 100 })
+    const held = await pool.acquire()
+    const [short, long] = [new Notes(), new Notes()]
+    claim(pool, short, undefined, undefined, undefined, 20)
+    claim(pool, long, undefined, undefined, undefined, 200)
+    expect(() => claim(pool, new Notes(), undefined, undefined, undefined, 0)).toThrow(/1 used/)
+    await clock.advance(150)
+    expect([PoolError.is(short.error, 'ERR_POOL_ACQUIRE_TIMEOUT'), long.error]).toEqual([true, undefined])
+    await clock.advance(60)
+    expect(PoolError.is(long.error, 'ERR_POOL_ACQUIRE_TIMEOUT')).toBe(true)
+    expect(() => claim(pool, new Notes(), undefined, undefined, undefined, -1)).toThrow(/`timeoutMillis`/)
+    held.release()
+    const free = claim(pool, new Notes(), undefined, undefined, undefined, 0)
+    expect(free).toBeInstanceOf(Lease)
+    ;(free as Lease<FakeResource>).release()
+  })
+
   it('leaves the queue when it likes, and is refused where the queue is full or the priority is none', async () => {
     const { pool } = setUp({ max: 1, maxWaiting: 1 })
     const held = await pool.acquire()

@@ -51,6 +51,37 @@ describe('watching', () => {
     lease?.release()
   })
 
+  it('tells of many at once in order, with what listeners cause behind them, and begins anew', async () => {
+    const { pool, take, clock } = setUp({ max: 100 })
+    const told: string[] = []
+    pool.on('released', ({ resourceId }) => {
+      told.push(`released ${resourceId}`)
+      if (resourceId === 1) pool.resize({ max: 99 })
+    })
+    pool.on('destroyed', ({ resourceId }) => told.push(`destroyed ${resourceId}`))
+    pool.on('resized', ({ max }) => told.push(`resized ${max}`))
+    pool.on('acquired', ({ resourceId }) => told.push(`acquired ${resourceId}`))
+    const leases = await take(100)
+    expect(told.splice(0)).toEqual(leases.map(({ resource }) => `acquired ${resource.id}`))
+    pool.invalidate({ interruptInUse: true })
+    await clock.settle()
+    expect(told.filter((text) => text.startsWith('destroyed'))).toHaveLength(100)
+    told.length = 0
+    for (const lease of await take(2)) lease.release()
+    expect(told).toEqual(['acquired 101', 'acquired 102', 'released 101', 'released 102'])
+  })
+
+  it('says that a release failed only where it did', async () => {
+    const { pool } = setUp()
+    const events: object[] = []
+    pool.on('released', (event) => events.push(event))
+    ;(await pool.acquire()).release()
+    const error = new Error('a query failed')
+    ;(await pool.acquire()).release(error)
+    const released = { pool: 'fake', resourceId: 1, generation: 0, label: undefined, useMillis: 0 }
+    expect(events).toStrictEqual([released, { ...released, error }])
+  })
+
   it('publishes on diagnostics_channel, and stops hearing who goes', async () => {
     const { pool } = setUp({ name: 'published' })
     const heard: unknown[] = []
