@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import * as grpc from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, startGrpc, waitFor, type GrpcServer } from '@millpond/rig'
-import { closePools, keepCalling, poolOn, warningsOf, type EchoReply } from '../support/grpc.ts'
+import { closePools, keepCalling, poolOn, type EchoReply } from '../support/grpc.ts'
 
 let server: GrpcServer
 beforeAll(async () => {
@@ -76,14 +76,16 @@ describe('channels', () => {
     expect(texts).toEqual(['first', 'last'])
   })
 
-  it('are warned of when the server allows fewer streams than the watermark', async () => {
+  it('get no more calls than the server allows on a connection, where that is fewer than the watermark', async () => {
     await using strict = await startGrpc({ maxConcurrentStreams: 10 })
-    const pool = poolOn(strict)
-    const warnings = await warningsOf(async () => {
-      await pool.ready()
-      await sleep(20)
-    })
-    expect(warnings.filter((text) => text.includes('the server allows 10 streams'))).toHaveLength(1)
+    const pool = poolOn(strict, { max: 3 })
+    await pool.ready()
+    expect(pool.core.options.maxLeasesPerResource).toBe(10)
+    const calls = Array.from({ length: 50 }, () => pool.promises.unary({ sleepMillis: 200 }))
+    await waitFor(() => pool.stats().leases === 30, { what: 'three channels are full' })
+    expect(pool.stats()).toMatchObject({ waiting: 20, used: 3 })
+    await Promise.all(calls)
+    expect((await strict.view()).mostActivePerConnection).toBe(10)
   })
 })
 

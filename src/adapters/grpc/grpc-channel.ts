@@ -12,7 +12,7 @@ export class GrpcChannel<C extends GrpcClient = GrpcClient> {
   readonly channel: GrpcChannelLike
   /** Calls of the pool's client that run on it. */
   readonly calls = new Set<RunningCall>()
-  /** When the server was last heard on it, by the clock of `performance.now()`. */
+  /** When the server was last heard on it, by the clock of `performance.now()`, at most one turn earlier. */
   heardAt = 0
   /** A check is under way whether the server still answers. */
   checking = false

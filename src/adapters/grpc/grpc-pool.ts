@@ -4,7 +4,7 @@ import { OptionError } from '../../core/errors.ts'
 import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../../core/managed-pool.ts'
-import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
+import { claim, engineOf, Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { STATUS, type GrpcClient, type GrpcClientClass } from './driver.ts'
 import { GrpcFactory } from './factory.ts'
@@ -47,7 +47,6 @@ export class GrpcPool<C extends GrpcClient> implements ManagedPool, AsyncDisposa
   readonly promises: Promises<C>
   readonly #core: Pool<GrpcChannel<C>>
   readonly #options: ResolvedGrpcOptions
-  #limitTold = false
 
   constructor(
     Client: GrpcClientClass<C>,
@@ -60,7 +59,7 @@ export class GrpcPool<C extends GrpcClient> implements ManagedPool, AsyncDisposa
     checkArguments(name, Client, target)
     this.#options = options
     const factory = new GrpcFactory(Client, target, credentials, options, {
-      streamLimit: (limit) => this.#compareLimit(limit),
+      streamLimit: (limit) => engineOf(this.#core).inventory.limitLeases(limit),
     })
     const core = new Pool<GrpcChannel<C>>(factory, options.engine)
     this.#core = core
@@ -72,7 +71,7 @@ export class GrpcPool<C extends GrpcClient> implements ManagedPool, AsyncDisposa
       operations: core.operations,
       watchesUse: maxUseMillis !== Infinity,
       lendNow: () => core.tryAcquire(),
-      acquire: (wish) => core.acquire(wish),
+      claim: (call, { label, priority }, timeoutMillis) => claim(core, call, label, priority, call, timeoutMillis),
       suspect: (made) => factory.suspect(made as GrpcChannel<C>, validateTimeoutMillis),
       state: () => core.state,
       counts: () => {
@@ -105,16 +104,6 @@ export class GrpcPool<C extends GrpcClient> implements ManagedPool, AsyncDisposa
     return this.#core.state
   }
 
-  #compareLimit(limit: number): void {
-    if (this.#limitTold || limit >= this.#options.streamsPerChannel) return
-    this.#limitTold = true
-    process.emitWarning(
-      `pool "${this.name}": the server allows ${limit} streams on a connection, \`streamsPerChannel\` is ` +
-        `${this.#options.streamsPerChannel}: calls beyond wait unseen in HTTP/2; set \`streamsPerChannel: ${limit}\``,
-      'MillpondWarning',
-    )
-  }
-
   /** Runs the callback with a client on one channel, for calls that must share a connection; it counts as one stream. */
   use<R>(callback: (client: C) => R | PromiseLike<R>, options?: AcquireOptions): Promise<R> {
     return this.#core.use(({ client }) => callback(client), options)
@@ -132,9 +121,10 @@ export class GrpcPool<C extends GrpcClient> implements ManagedPool, AsyncDisposa
   /** Asks the server's `grpc.health.v1` on a channel of the pool; a server without it passes by answering at all. */
   async health({ timeoutMillis = 1_000 }: HealthOptions = {}): Promise<HealthCheck> {
     const startedAt = performance.now()
-    const { healthService, streamsPerChannel } = this.#options
+    const { healthService } = this.#options
     const { used, idle, leases, max, creating } = this.stats()
-    const isSaturated = idle === 0 && used + creating >= max && leases >= used * streamsPerChannel
+    const { maxLeasesPerResource } = engineOf(this.#core).sizes
+    const isSaturated = idle === 0 && used + creating >= max && leases >= used * maxLeasesPerResource
     if (healthService === false || this.state !== 'open' || isSaturated) return this.#core.health({ timeoutMillis })
     const answer = (status: HealthCheck['status'], message: string): HealthCheck => ({
       status,

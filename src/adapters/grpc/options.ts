@@ -11,8 +11,8 @@ export interface GrpcFaceOptions extends Omit<PoolOptions<GrpcChannel>, 'hooks' 
   maxChannels?: number | undefined
   /**
    * The watermark: a channel gets no more streams (calls under way) than this, and one more channel is opened instead.
-   * Below the limit that servers and proxies announce, usually 100, so that no call waits unseen in HTTP/2. A server
-   * that announces less gets less. @defaultValue 80
+   * Below the limit that servers and proxies announce, usually 100, so that no call waits unseen in HTTP/2. Where a
+   * server announces fewer, so many. @defaultValue 80
    */
   streamsPerChannel?: number | undefined
   /** The service that `grpc.health.v1` is asked about; `''` is the whole server, `false` asks nothing. @defaultValue '' */

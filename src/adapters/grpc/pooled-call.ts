@@ -1,8 +1,10 @@
 import { AsyncResource } from 'node:async_hooks'
+import { afterwards, type Follower } from '../../core/afterwards.ts'
 import { PoolError } from '../../core/errors.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { Operations } from '../../core/operations.ts'
-import type { AcquireOptions } from '../../core/pool.ts'
+import type { Asker } from '../../core/request.ts'
+import { Waiter, type Taker } from '../../core/waiter.ts'
 import { statusOf } from './call-status.ts'
 import {
   PROPAGATE,
@@ -27,7 +29,12 @@ export interface CallHost {
   readonly watchesUse: boolean
   /** A lease without waiting, if there is one. */
   lendNow(): Lease<GrpcChannel> | undefined
-  acquire(options: AcquireOptions): Promise<Lease<GrpcChannel>>
+  /** A lease, or a place in the queue, of which the taker hears. @throws where it need not wait */
+  claim(
+    call: Taker<GrpcChannel> & Asker,
+    wish: CallWish,
+    timeoutMillis: number,
+  ): Lease<GrpcChannel> | Waiter<GrpcChannel>
   /** Nothing was heard on the channel during a whole call. */
   suspect(channel: GrpcChannel): void
 }
@@ -48,7 +55,10 @@ const LONGEST_PAUSE_MILLIS = 1_000
  * The driver's client runs interceptors, serialises, and gives the user the call's object; it sees this as a call of
  * its channel.
  */
-export class PooledCall implements GrpcCall, GrpcListener {
+export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, Asker, Follower {
+  follower: Follower | undefined = undefined
+  /** Whoever made the call heard of no answer: it was cancelled, or its deadline came first. */
+  gaveUp = false
   readonly #host: CallHost
   readonly #arguments: CallArguments
   readonly #wish: CallWish
@@ -58,7 +68,14 @@ export class PooledCall implements GrpcCall, GrpcListener {
   /** The call on its channel, once there is one. */
   #real: GrpcCall | undefined
   #lease: Lease<GrpcChannel> | undefined
-  #waiting: AbortController | undefined
+  /** Its place in the pool's queue, or the pause before it asks again. */
+  #waiter: Waiter<GrpcChannel> | undefined
+  #pause: NodeJS.Timeout | undefined
+  /** What it waited for and has not begun on, or why there is nothing to wait for. */
+  #granted: Lease<GrpcChannel> | undefined
+  #refusal: unknown = undefined
+  /** When it has waited for long enough, by the clock of `performance.now()`; below 0 before it waits. */
+  #until = -1
   /** What the client did before there was a channel. */
   #kept: ((real: GrpcCall) => void)[] | undefined
   #isOver = false
@@ -89,8 +106,13 @@ export class PooledCall implements GrpcCall, GrpcListener {
     if (operations.watched) this.#askedAt = operations.now()
     const { label, priority } = this.#wish
     const lease = label === undefined && priority === undefined ? this.#host.lendNow() : undefined
-    if (lease === undefined) this.#wait()
-    else this.#begin(lease)
+    if (lease !== undefined) {
+      this.#begin(lease)
+      return
+    }
+    this.#heedParent()
+    // A parent that is cancelled already has ended it.
+    if (!(this.#isOver as boolean)) this.#ask()
   }
 
   sendMessageWithContext(context: GrpcMessageContext, message: unknown): void {
@@ -138,29 +160,52 @@ export class PooledCall implements GrpcCall, GrpcListener {
 
   // ── getting a channel ──
 
-  #wait(): void {
-    const waiting = new AbortController()
-    this.#waiting = waiting
-    const poolMillis = this.#host.acquireTimeoutMillis
-    this.#heedParent()
-    this.#ask(waiting, this.#deadline(), performance.now() + poolMillis, poolMillis)
+  #ask(): void {
+    const timeoutMillis = Math.max(0, Math.min(this.#leftMillis(), this.#patienceMillis()))
+    let got: Lease<GrpcChannel> | Waiter<GrpcChannel>
+    try {
+      got = this.#host.claim(this, this.#wish, timeoutMillis)
+    } catch (error) {
+      this.#gotNone(error)
+      return
+    }
+    if (!(got instanceof Waiter)) this.#begin(got)
+    // Its wait may be over already.
+    else if (this.#granted === undefined && this.#refusal === undefined) this.#waiter = got
   }
 
-  #ask(waiting: AbortController, deadline: number, until: number, poolMillis: number): void {
-    const leftMillis = deadline - Date.now()
-    const timeoutMillis = Math.max(0, Math.min(leftMillis, poolMillis))
-    const { label, priority } = this.#wish
-    this.#host.acquire({ signal: waiting.signal, timeoutMillis, label, priority }).then(
-      (lease) => {
-        if (this.#isOver) lease.release()
-        else this.#begin(lease)
-      },
-      (error: unknown) => {
-        if (this.#isOver) return
-        if (this.#waitsForReady(error) && timeoutMillis > 0) this.#askAgain(waiting, deadline, until, error)
-        else this.#end(statusOf(error, leftMillis <= timeoutMillis))
-      },
-    )
+  // What it hears of the pool's queue comes within the pool's loop, where it only takes note.
+
+  took(lease: Lease<GrpcChannel>): void {
+    this.#waiter = undefined
+    this.#granted = lease
+    afterwards(this)
+  }
+
+  gotNone(error: unknown): void {
+    this.#waiter = undefined
+    this.#refusal = error
+    afterwards(this)
+  }
+
+  goOn(): void {
+    const [granted, refusal] = [this.#granted, this.#refusal]
+    this.#granted = undefined
+    this.#refusal = undefined
+    if (this.#isOver) {
+      if (granted?.released === false) granted.release()
+    } else if (granted !== undefined) this.#caller?.runInAsyncScope(this.#begin, this, granted)
+    else this.#caller?.runInAsyncScope(this.#gotNone, this, refusal)
+  }
+
+  #gotNone(error: unknown): void {
+    const leftMillis = this.#leftMillis()
+    const patienceMillis = this.#patienceMillis()
+    if (this.#waitsForReady(error) && Math.min(leftMillis, patienceMillis) > 0) {
+      const { retryAfterMillis = LONGEST_PAUSE_MILLIS } = error as { readonly retryAfterMillis?: number }
+      const millis = Math.min(retryAfterMillis, LONGEST_PAUSE_MILLIS, leftMillis, patienceMillis)
+      this.#pause = setTimeout(() => this.#ask(), Math.max(1, millis))
+    } else this.#end(statusOf(error, leftMillis <= patienceMillis))
   }
 
   /** `waitForReady` is a call's own wish to wait for a server that is down. */
@@ -169,21 +214,21 @@ export class PooledCall implements GrpcCall, GrpcListener {
     return this.#metadata?.getOptions?.().waitForReady === true
   }
 
-  #askAgain(waiting: AbortController, deadline: number, until: number, error: unknown): void {
-    const { retryAfterMillis = LONGEST_PAUSE_MILLIS } = error as { readonly retryAfterMillis?: number }
-    const leftMillis = Math.min(deadline - Date.now(), until - performance.now())
-    const pause = setTimeout(
-      () => this.#ask(waiting, deadline, until, until - performance.now()),
-      Math.max(1, Math.min(retryAfterMillis, LONGEST_PAUSE_MILLIS, leftMillis)),
-    )
-    waiting.signal.addEventListener('abort', () => clearTimeout(pause), { once: true })
+  /** How long it may wait for a channel, in milliseconds. */
+  #patienceMillis(): number {
+    const now = performance.now()
+    if (this.#until >= 0) return this.#until - now
+    const { acquireTimeoutMillis } = this.#host
+    this.#until = now + acquireTimeoutMillis
+    return acquireTimeoutMillis
   }
 
-  /** When the call must be over, in milliseconds since the epoch. */
-  #deadline(): number {
+  /** How long the call's own deadline is off, in milliseconds. */
+  #leftMillis(): number {
     const [, deadline, , parent, flags] = this.#arguments
     const propagates = ((flags ?? PROPAGATE.DEFAULTS) & PROPAGATE.DEADLINE) !== 0
-    return parent && propagates ? Math.min(Number(deadline), Number(parent.getDeadline())) : Number(deadline)
+    const dueAt = parent && propagates ? Math.min(Number(deadline), Number(parent.getDeadline())) : Number(deadline)
+    return dueAt - Date.now()
   }
 
   /** Once it runs, the call heeds its parent by itself. */
@@ -200,8 +245,12 @@ export class PooledCall implements GrpcCall, GrpcListener {
   // ── running on it ──
 
   #begin(lease: Lease<GrpcChannel>): void {
+    // It may have been taken away since.
+    if (lease.released) {
+      this.#ask()
+      return
+    }
     const made = lease.resource
-    this.#waiting = undefined
     let real: GrpcCall
     try {
       real = made.channel.createCall(...this.#arguments)
@@ -213,8 +262,8 @@ export class PooledCall implements GrpcCall, GrpcListener {
     }
     this.#real = real
     this.#lease = lease
-    this.#startedAt = performance.now()
-    if (!Number.isNaN(this.#askedAt)) this.#sentAt = this.#host.operations.now()
+    this.#startedAt = this.#host.operations.now()
+    if (!Number.isNaN(this.#askedAt)) this.#sentAt = this.#startedAt
     made.calls.add(this)
     if (this.#host.watchesUse) {
       lease.signal.addEventListener('abort', () =>
@@ -229,13 +278,13 @@ export class PooledCall implements GrpcCall, GrpcListener {
 
   onReceiveMetadata(metadata: GrpcMetadata): void {
     this.#heard()
-    this.#inContext(() => this.#listener?.onReceiveMetadata(metadata))
+    this.#tell('onReceiveMetadata', metadata)
   }
 
   onReceiveMessage(message: unknown): void {
     this.#messagesReceived++
     this.#heard()
-    this.#inContext(() => this.#listener?.onReceiveMessage(message))
+    this.#tell('onReceiveMessage', message)
   }
 
   onReceiveStatus(status: GrpcStatus): void {
@@ -247,12 +296,13 @@ export class PooledCall implements GrpcCall, GrpcListener {
       made.calls.delete(this)
       // The status of a call that ended here, not there, proves nothing.
       const local = status.code === STATUS.DEADLINE_EXCEEDED || status.code === STATUS.CANCELLED
-      if (!local) made.heardAt = performance.now()
-      else if (made.heardAt < this.#startedAt) this.#host.suspect(made)
+      this.gaveUp = local && this.#messagesReceived === 0
+      if (!local) made.heardAt = this.#host.operations.now()
+      else if (made.heardAt <= this.#startedAt) this.#host.suspect(made)
       lease.release()
     }
     this.#note(status.code)
-    this.#inContext(() => this.#listener?.onReceiveStatus(status))
+    this.#tell('onReceiveStatus', status)
   }
 
   /**
@@ -269,30 +319,31 @@ export class PooledCall implements GrpcCall, GrpcListener {
     const [method] = this.#arguments
     const describe = (): string => method.replace(/^\//, '')
     const { label } = this.#wish
-    const inContext = (announce: () => void): void => this.#inContext(announce)
+    const inContext = (announce: () => void): void => this.#caller?.runInAsyncScope(announce)
     operations.tell({ describe, label, waitMillis, inContext }, sentAt, code !== STATUS.OK)
   }
 
-  #inContext(tell: () => void): void {
-    if (this.#caller === undefined) tell()
-    else this.#caller.runInAsyncScope(tell)
+  /** Passes on what was heard, in the async context of whoever made the call. */
+  #tell<N extends keyof GrpcListener>(name: N, heard: Parameters<GrpcListener[N]>[0]): void {
+    const listener = this.#listener as GrpcListener // nothing is heard before the start
+    this.#caller?.runInAsyncScope(listener[name] as (heard: unknown) => void, listener, heard)
   }
 
   #heard(): void {
-    if (this.#lease?.released === false) this.#lease.resource.heardAt = performance.now()
+    if (this.#lease?.released === false) this.#lease.resource.heardAt = this.#host.operations.now()
   }
 
   /** Ends a call that has not begun. Its status comes later, as the driver's does. */
   #end(status: { readonly code: number; readonly details: string }): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#waiting?.abort()
-    this.#waiting = undefined
+    this.#waiter?.abort(new Error(status.details))
+    clearTimeout(this.#pause)
     this.#kept = undefined
     this.#note(status.code)
     process.nextTick(() => {
       const { constructor: Metadata } = this.#metadata as unknown as { constructor: new () => GrpcMetadata }
-      this.#inContext(() => this.#listener?.onReceiveStatus({ ...status, metadata: new Metadata() }))
+      this.#tell('onReceiveStatus', { ...status, metadata: new Metadata() })
     })
   }
 }

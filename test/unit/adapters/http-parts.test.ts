@@ -1,3 +1,5 @@
+import { Agent } from 'node:http'
+import { Agent as SecureAgent } from 'node:https'
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AddressWatch } from '../../../src/adapters/http/address-watch.ts'
@@ -5,6 +7,7 @@ import { Circuit } from '../../../src/adapters/http/circuit.ts'
 import type { HttpConnection } from '../../../src/adapters/http/connection.ts'
 import { afterwards, type Follower } from '../../../src/core/afterwards.ts'
 import { keepAliveMillis } from '../../../src/adapters/http/kept-socket.ts'
+import { httpAgents } from '../../../src/adapters/http/http-agents.ts'
 
 afterEach(() => {
   vi.useRealTimers()
@@ -105,5 +108,26 @@ describe('who goes on after the driver', () => {
     for (const listener of listeners) process.on('unhandledRejection', listener as () => void)
     expect(order).toEqual(['first', 'bad', 'again', 'added'])
     expect(errors).toMatchObject([{ message: 'of the caller' }])
+  })
+})
+
+describe('an agent', () => {
+  it('names origins as Node does, whatever it was asked before', async () => {
+    await using agents = httpAgents()
+    const [base, other] = [
+      { host: 'api', port: 80 },
+      { host: 'api', port: 81 },
+    ]
+    const asked: object[] = [
+      base, base, other, base, { ...base, family: 6 }, { ...base, localAddress: '127.0.0.2' }, { socketPath: '/tmp/a' },
+      { ...base, ca: 'one' }, { ...base, ca: 'another', servername: 'b' }, base, {},
+    ] // prettier-ignore
+    const ours = [agents.httpAgent, agents.httpsAgent].map((agent) => asked.map((options) => agent.getName(options)))
+    const theirs = [new Agent(), new SecureAgent()].map((agent) => asked.map((options) => agent.getName(options)))
+    expect(ours).toEqual(theirs)
+    expect([agents.httpAgent.getName(), agents.httpsAgent.getName()]).toEqual([
+      new Agent().getName(),
+      new SecureAgent().getName(),
+    ])
   })
 })
