@@ -28,6 +28,18 @@ describe('HTTP/2', () => {
     lease.release()
   })
 
+  it('has no more on a connection than the server allows, once it has said so: the others wait in the pool', async () => {
+    await using strict = await startHttp({ protocol: 'h2', maxConcurrentStreams: 5 })
+    const pool = httpPoolOn(strict, { http2: true, tls: () => ({ ca: strict.certificate() }), max: 2 })
+    await get(pool, '/echo')
+    await waitFor(() => pool.connections().options.maxLeasesPerResource === 5, { what: 'the limit is known' })
+    const answers = Array.from({ length: 20 }, () => get(pool, '/slow?millis=300'))
+    await waitFor(() => pool.stats().leases === 10, { what: 'two connections are full' })
+    expect(pool.stats()).toMatchObject({ used: 2, waiting: 10 })
+    await Promise.all(answers)
+    expect(await strict.view()).toMatchObject({ opened: 2, mostActive: 10 })
+  })
+
   it('runs POSTs side by side too, each sent once', async () => {
     const pool = httpPoolOn(server, { http2: true, tls, max: 1 })
     const ids = Array.from({ length: 12 }, (_, index) => `post ${index}`)

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { inspect } from 'node:util'
 import type { ClientLike, Connected, ConnectFunction, Connector, ConnectWish } from './driver.ts'
+import { heedStreamLimit } from './stream-limit.ts'
 
 /** The connection is gone, and nothing of the request was written to it. */
 export class ConnectionGoneError extends Error {
@@ -25,6 +26,7 @@ export class HttpConnection {
   #socket: Socket
   #ended = false
   #listener: (() => void) | undefined
+  #heedStreams: ((socket: Socket) => void) | undefined
 
   /** @param makeClient - makes the client with a `connect` function that hands it this connection's socket */
   constructor(socket: Socket, connector: Connector, makeClient: (connect: ConnectFunction) => ClientLike) {
@@ -56,6 +58,14 @@ export class HttpConnection {
     this.#listener = listener
     this.#watch(this.#socket)
     this.client.on('disconnect', this.#end)
+  }
+
+  /**
+   * Calls back with how many requests at a time the server allows on an HTTP/2 connection, when it says so.
+   * @param streams - for how many at a time the client was made
+   */
+  onStreamLimit(streams: number, heed: (limit: number) => void): void {
+    if (this.protocol === 'HTTP/2') this.#heedStreams = (socket) => heedStreamLimit(socket, streams, heed)
   }
 
   #watch(socket: Socket): void {
@@ -105,8 +115,12 @@ export class HttpConnection {
     socket.ref()
     // Not at once: the driver does not count on it.
     queueMicrotask(() => {
-      if (socket.destroyed) connected(new ConnectionGoneError('the connection has ended'), null)
-      else connected(null, socket)
+      if (socket.destroyed) {
+        connected(new ConnectionGoneError('the connection has ended'), null)
+        return
+      }
+      connected(null, socket)
+      this.#heedStreams?.(socket)
     })
   }
 

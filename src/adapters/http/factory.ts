@@ -22,6 +22,12 @@ class ConnectionEndedError extends Error {
   }
 }
 
+/** Whom the factory tells what it finds out. */
+export interface HttpFactoryHost {
+  /** The server allows this many requests at a time on an HTTP/2 connection. */
+  streamLimit(limit: number): void
+}
+
 /** Opens and ends the connections to one origin. */
 export class HttpFactory implements ResourceFactory<HttpConnection> {
   readonly kind = 'http'
@@ -30,11 +36,19 @@ export class HttpFactory implements ResourceFactory<HttpConnection> {
   readonly #origin: string
   readonly #options: ResolvedHttpOptions
   readonly #http2: boolean
+  readonly #told: HttpFactoryHost
   readonly #wish: ConnectWish
   readonly #addresses: AddressWatch
   #connector: Connector | undefined
 
-  constructor(undici: UndiciModule, origin: string, options: ResolvedHttpOptions, http2: boolean) {
+  constructor(
+    undici: UndiciModule,
+    origin: string,
+    options: ResolvedHttpOptions,
+    http2: boolean,
+    told: HttpFactoryHost,
+  ) {
+    this.#told = told
     this.#undici = undici
     this.#origin = this.target = origin
     this.#options = options
@@ -68,6 +82,7 @@ export class HttpFactory implements ResourceFactory<HttpConnection> {
       this.#addresses.delete(made)
       context.lost()
     })
+    made.onStreamLimit(streams, (limit) => this.#told.streamLimit(limit))
     this.#addresses.add(made, () => context.lost())
     return made
   }

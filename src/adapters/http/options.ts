@@ -35,7 +35,7 @@ export interface HttpFaceOptions extends Omit<PoolOptions<HttpConnection>, 'hook
   bodyTimeoutMillis?: number | undefined
   /** Speaks HTTP/2 with servers that do, over TLS; with others HTTP/1.1. @defaultValue false */
   http2?: boolean | undefined
-  /** The most requests at a time on one HTTP/2 connection. @defaultValue 100 */
+  /** The most requests at a time on one HTTP/2 connection; fewer where the server allows fewer. @defaultValue 100 */
   streamsPerConnection?: number | undefined
   /**
    * Looks up the origin's name this often while there are connections, and closes those whose address three answers in a

@@ -1,7 +1,7 @@
 import type { CloseReport } from '../../core/close-report.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
 import type { CloseOptions, HealthCheck, HealthOptions, ManagedPool } from '../../core/managed-pool.ts'
-import { Pool } from '../../core/pool.ts'
+import { engineOf, Pool } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { Circuit, type CircuitState } from './circuit.ts'
 import type { HttpConnection } from './connection.ts'
@@ -38,7 +38,9 @@ export class Site implements ManagedPool {
   constructor(undici: UndiciModule, origin: string, options: ResolvedHttpOptions, http2: boolean) {
     this.origin = origin
     const name = `${options.name} ${origin}`
-    const factory = new HttpFactory(undici, origin, options, http2)
+    const factory = new HttpFactory(undici, origin, options, http2, {
+      streamLimit: (limit) => engineOf(this.core).inventory.limitLeases(limit),
+    })
     this.core = new Pool(factory, {
       ...options.engine,
       name,
