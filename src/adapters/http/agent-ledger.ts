@@ -68,10 +68,14 @@ export class AgentLedger {
     this.lastError = error
   }
 
-  /** @param waitedMillis - undefined for a request that had not to wait */
+  /**
+   * A request has the socket; the one before it, where it passed from hand to hand, is over.
+   * @param waitedMillis - undefined for a request that had not to wait
+   */
   began(socket: Using, now: number, waitedMillis: number | undefined): void {
     this.counters.acquired++
     if (socket.since < 0) this.#used++
+    else this.#noteUse(now - socket.since)
     socket.since = now
     socket.uses++
     if (waitedMillis === undefined) return
@@ -81,9 +85,14 @@ export class AgentLedger {
 
   ended(socket: Using, now: number): void {
     if (socket.since < 0) return
-    this.#use.record(now - socket.since)
+    this.#noteUse(now - socket.since)
     socket.since = -1
     this.#used--
+  }
+
+  /** By a reading that may be a turn of the event loop old, a use may end before it began. */
+  #noteUse(millis: number): void {
+    this.#use.record(Math.max(0, millis))
   }
 
   closed(socket: Socket, reason: SocketEnd): void {

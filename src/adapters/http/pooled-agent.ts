@@ -116,12 +116,16 @@ export class AgentPool {
     const kept = keptOf(socket)
     // Node marks the requests on used sockets, by which one knows what may be repeated, but for those that had to wait.
     if (kept !== undefined && kept.uses > 0) request.reusedSocket = true
-    const begin = (): void => {
-      const now = performance.now()
-      if (kept !== undefined) ledger.began(kept, now, now - since)
+    if (socket.connecting) {
+      waitForConnect(
+        socket,
+        () => this.#served(request, socket, ledger, since),
+        () => ledger.counters.failed++,
+      )
+      return
     }
-    if (!socket.connecting) begin()
-    else waitForConnect(socket, begin, () => ledger.counters.failed++)
+    const now = systemClock.turnNow()
+    if (kept !== undefined) ledger.began(kept, now, Math.max(0, now - since))
   }
 
   #timeoutError(ledger: AgentLedger, waitedMillis: number): AcquireTimeoutError {
@@ -159,19 +163,62 @@ function forget(queues: Record<string, ClientRequest[]>, request: ClientRequest)
 // Node's own types leave out some of what agents override.
 export type AgentClass = new (options: object) => Omit<
   HttpAgent,
-  'createConnection' | 'keepSocketAlive' | 'reuseSocket'
+  'createConnection' | 'keepSocketAlive' | 'reuseSocket' | 'getName'
 > & {
   createConnection(options: RequestTarget, callback: unknown): Socket
   keepSocketAlive(socket: Socket): boolean
   reuseSocket(socket: Socket, request: ClientRequest): void
+  getName(options?: object): string
+}
+
+/** What Node's agent for HTTP makes the name of an origin of; the one for HTTPS takes some twenty options more. */
+interface Named extends RequestTarget {
+  readonly localAddress?: string | undefined
+  readonly family?: number | undefined
+  /** With options of which a socket was opened: the name that it was opened under. */
+  readonly _agentKey?: string | undefined
+}
+
+const NAMED_BY: ReadonlySet<unknown> = new Set(['host', 'port', 'localAddress', 'family', 'socketPath'])
+
+/** Whether nothing else goes into a name: found out by trying, as it is up to the version of Node. */
+function namesByTarget(Base: AgentClass): boolean {
+  const others: unknown[] = []
+  for (const value of [undefined, 'given']) {
+    const options = new Proxy({}, { get: (_none, key) => (NAMED_BY.has(key) ? value : void others.push(key)) })
+    ;(Base.prototype as { getName(options: object): string }).getName(options)
+  }
+  return others.length === 0
 }
 
 /** A subclass of Node's own agent: the same for HTTP and HTTPS. */
 export function pooledAgent(Base: AgentClass, scheme: 'http:' | 'https:', pool: AgentPool): HttpAgent {
   const { options, queue } = pool
+  const isNamedByTarget = namesByTarget(Base)
   class PooledAgent extends Base {
+    /** What was named last: most programs ask the same origin many times in a row. */
+    #lastNamed: (Named & { readonly name: string }) | undefined
+
     /** The request that is being given a socket: Node asks for it within the call. */
     #placing: ClientRequest | undefined
+
+    /**
+     * Node makes the name of an origin anew whenever a socket becomes free or is used again, and looks it up as often.
+     * Options with which a socket was opened carry it.
+     */
+    override getName(options?: Named): string {
+      return options?._agentKey ?? this.#nameOf(options)
+    }
+
+    #nameOf(options: Named = {}): string {
+      if (!isNamedByTarget) return super.getName(options)
+      const { host, port, localAddress, family, socketPath } = options
+      const last = this.#lastNamed
+      if (last !== undefined && last.host === host && last.port === port && last.localAddress === localAddress && last.family === family && last.socketPath === socketPath) return last.name // prettier-ignore
+      const name = super.getName(options)
+      this.#lastNamed = { host, port, localAddress, family, socketPath, name }
+      return name
+    }
 
     /** Node's own entrance for requests. */
     addRequest(request: ClientRequest, target: RequestTarget): void {
@@ -218,18 +265,20 @@ export function pooledAgent(Base: AgentClass, scheme: 'http:' | 'https:', pool: 
       const kept = keptOf(socket)
       if (kept === undefined) return
       kept.reason = 'broken'
-      kept.ledger.began(kept, performance.now(), undefined)
+      kept.ledger.began(kept, systemClock.turnNow(), undefined)
     }
 
+    /** A request is over, and nobody waits for its socket. */
     override keepSocketAlive(socket: Socket): boolean {
       if (!super.keepSocketAlive(socket)) return false
       const kept = keptOf(socket)
       if (kept === undefined) return true
+      const now = systemClock.turnNow()
+      kept.ledger.ended(kept, now)
       if (pool.state !== 'open') {
         kept.reason = 'close'
         return false
       }
-      const now = performance.now()
       if (now >= kept.expiresAt) {
         kept.reason = 'lifetime'
         return false
@@ -325,7 +374,6 @@ function adopt(pool: AgentPool, ledger: AgentLedger, socket: Socket, request: Cl
       else ledger.counters.failed++
     },
   )
-  socket.on('free', () => ledger.ended(kept, performance.now()))
   socket.on('timeout', () => {
     // Node's own `timeout` ends it also while nobody uses it.
     if (kept.since < 0) kept.reason = 'idle'
