@@ -81,11 +81,13 @@ writeFileSync(RESULTS, `${JSON.stringify({ ...where, results }, null, 1)}\n`)
 writeSection(
   'watching',
   `${where.date.slice(0, 10)}, Node ${where.node}, ${where.cores} cores; medians of interleaved rounds in one process, ratios within a round with the 95 %
-bootstrap interval of their median. Before every block the pool begins to be watched in one way, behind it that ends.
+bootstrap interval of their median. A round has two pieces of every way in turns; before each the pool begins to be watched
+in that way, behind it that ends.
 OpenTelemetry's tracing is registered throughout, and callers of the database run in spans: that is the application's cost.
-Prometheus and OpenTelemetry are asked once a block, which is several times as often as in life.
+Prometheus and OpenTelemetry are asked at the end of every piece, and the dashboard moves four times a second, which is many
+times as often as in life.
 
-A query on PostgreSQL, 20 callers over 10 connections, blocks of 20,000 queries, CPU of the client process. Nothing and all,
+A query on PostgreSQL, 20 callers over 10 connections, 20,000 queries a round, CPU of the client process. Nothing and all,
 side by side:
 
 ${section('pair', 'µs', 1)}
@@ -94,7 +96,7 @@ Each way by itself:
 
 ${section('postgres', 'µs', 1)}
 
-An acquire and a release of the engine alone, blocks of 300,000:
+An acquire and a release of the engine alone, 300,000 a round:
 
 ${section('engine', 'ns', 1_000)}`,
 )

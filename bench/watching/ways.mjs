@@ -1,4 +1,4 @@
-// The ways of being watched. Each begins to watch, and gives back what is done once a block, and how to stop.
+// The ways of being watched. Each begins to watch, and gives back what is done at the end, and how to stop.
 import { spawn } from 'node:child_process'
 import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
@@ -60,7 +60,8 @@ async function dashboard(registry) {
   viewer ??= spawn(process.execPath, [fileURLToPath(new URL('viewer.mjs', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
-  const served = await serveDashboard(registry)
+  // A piece of a round is over in a third of a second; in life the page moves once a second.
+  const served = await serveDashboard(registry, { intervalMillis: 250 })
   viewer.stdin.write(`${served.url}\n`)
   await once(viewer.stdout, 'data')
   return {
