@@ -62,11 +62,11 @@ async function ask(pool: HttpPool<typeof undici>, path: string): Promise<number>
 
 describe('an exchange', () => {
   it('that the circuit lets through gets another connection where the first is gone', async () => {
-    const pool = make({ max: 1, circuit: { minRequests: 2, openMillis: 20 } })
+    const pool = make({ max: 1, circuit: { minRequests: 2, openMillis: 500 } })
     outcomes.push(500, 500, 'gone', 'reset', 200)
     expect([await ask(pool, '/1'), await ask(pool, '/2')]).toEqual([500, 500])
     await expect(ask(pool, '/3')).rejects.toMatchObject({ code: 'ERR_POOL_DOWN' })
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await new Promise((resolve) => setTimeout(resolve, 510))
     expect(await ask(pool, '/probe')).toBe(200)
     expect(seen).toEqual(['/1 500', '/2 500', '/probe gone', '/probe reset', '/probe 200'])
     expect(pool.origins()['http://scripted.test']).toMatchObject({ circuit: 'closed', sentAgain: 2 })
