@@ -7,18 +7,18 @@ import { fileURLToPath } from 'node:url'
 
 /** The most that a door may load, in kB of plain files: comments included, as they are published. */
 const BUDGET_KB = {
-  '.': 245,
+  '.': 250,
   './config': 160,
   './dashboard': 400,
   './grpc': 270,
-  './http': 340,
+  './http': 350,
   './mysql': 310,
   './health': 70,
   './opentelemetry': 110,
   './mongodb': 160,
   './observe': 200,
   './pg': 290,
-  './redis': 355,
+  './redis': 365,
   './prometheus': 90,
   './watch': 90,
   './sizing': 300,

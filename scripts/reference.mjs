@@ -312,6 +312,10 @@ the convention has no name for:
 | --- | --- | --- | --- |
 ${rows('', OTEL_METRICS, OTEL_DURATIONS, ['db_client_connection_pool_name'])}
 
+\`promtool check metrics\` has one complaint about these names, and exits with an error for it: only histograms and summaries
+should end in \`_count\`. \`db_client_connection_count\` is the convention's own name; the native names pass. Redis times some
+of its commands on the shared connection, each for those around it: the counts of its histograms are estimates.
+
 ## Alerts
 
 \`millpond alerts\` prints them as a file for Prometheus, and so does \`alertRulesYaml()\` of \`millpond/prometheus\`. With

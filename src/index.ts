@@ -1,5 +1,5 @@
 export { Pool } from './core/pool.ts'
-export type { AcquireOptions, InvalidateOptions, ReadyOptions } from './core/pool.ts'
+export type { AcquireOptions, ReadyOptions } from './core/pool.ts'
 export { Lease } from './core/lease.ts'
 export {
   AcquireTimeoutError,
@@ -28,6 +28,9 @@ export type { AcquireReport, Diagnosis, LeaseInfo, ResourceInfo, WaiterInfo } fr
 export type { CloseReport } from './core/close-report.ts'
 export type {
   CloseOptions,
+  InvalidateOptions,
+  PoolCore,
+  Steering,
   HealthCheck,
   HealthOptions,
   LookOptions,

@@ -9,7 +9,8 @@ import type { SideHandler } from './service.ts'
 /** What an operator asks a service for: its health and its metrics. */
 export function mount(registry: PoolRegistry): Readonly<Record<string, SideHandler>> {
   return {
-    health: toNodeHandler(healthHandler(registry)),
+    // What is away here is not away for long.
+    health: toNodeHandler(healthHandler(registry, { details: true, cacheMillis: 500 })),
     metrics: toNodeHandler(metricsHandler(registry)),
   }
 }

@@ -51,6 +51,29 @@ async function endOf(demo: Demo): Promise<{ code: number | null; text: string }>
   return { code, text: demo.output() }
 }
 
+/** What the health of a service was, asked again and again; ends with the service. */
+function keepAsking(url: string): () => readonly Health[] {
+  const answers: Health[] = []
+  const ask = async (): Promise<void> => {
+    for (;;) {
+      const answer = await fetch(url)
+      answers.push({ code: answer.status, ...((await answer.json()) as Omit<Health, 'code'>) })
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+  ask().catch(() => undefined)
+  return () => answers
+}
+
+interface Health {
+  readonly code: number
+  readonly healthy: boolean
+  readonly status: string
+  readonly pools: readonly { readonly name: string; readonly status: string }[]
+}
+
+const addressIn = (text: string, label: string): string => new RegExp(`${label}\\s+(\\S+)`).exec(text)?.[1] ?? ''
+
 const numberAfter = (text: string, label: string): number => Number(new RegExp(`${label}\\s+(\\d+)`).exec(text)?.[1])
 
 describe('npm start', () => {
@@ -59,7 +82,15 @@ describe('npm start', () => {
     { timeout: 180_000 },
     async () => {
       const demo = start('--seconds', '8')
+      await demo.saw('Its metrics')
+      const healths = keepAsking(`${addressIn(demo.output(), 'Its health')}/ready?details`)
       expect(await demo.ended).toBe(0)
+      // While its prices are away the shop takes orders: it warns, and stays in the load balancer.
+      const away = healths().filter(({ pools }) =>
+        pools.some(({ name, status }) => name === 'prices' && status !== 'pass'),
+      )
+      expect(away.length).toBeGreaterThan(0)
+      for (const { code, status, healthy } of away) expect([code, status, healthy]).toEqual([200, 'warn', true])
       const text = demo.output()
       const requests = numberAfter(text, 'requests')
       expect(requests).toBeGreaterThan(200)
@@ -80,7 +111,7 @@ describe('npm start', () => {
   it('is scraped and looked at while it runs, drains and ends on Ctrl-C', { timeout: 120_000 }, async () => {
     const demo = start('--seconds', '60')
     await demo.saw('quiet')
-    const addressAfter = (label: string): string => new RegExp(`${label}\\s+(\\S+)`).exec(demo.output())?.[1] ?? ''
+    const addressAfter = (label: string): string => addressIn(demo.output(), label)
     const { host: target } = new URL(addressAfter('Its metrics'))
     const prometheus = await tryStart('Prometheus', () => startPrometheus({ target }))
     if (prometheus !== undefined) {

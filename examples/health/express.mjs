@@ -2,7 +2,7 @@ import express from 'express'
 import { healthHandler, toNodeHandler } from 'millpond/health'
 import { metricsHandler } from 'millpond/prometheus'
 
-/** Health and metrics in Express (and, with `connect()` in its place, in Connect). */
+/** Health and metrics in Express. */
 export async function start(registry) {
   const app = express()
   app.use('/health', toNodeHandler(healthHandler(registry)))

@@ -1,4 +1,4 @@
-// node --import tsx examples/health/main.mjs express|fastify|koa|hono|nest|grpc
+// node --import tsx examples/health/main.mjs express|connect|fastify|koa|hono|nest|grpc
 import { Pool, PoolRegistry } from 'millpond'
 
 const name = process.argv[2] ?? 'express'

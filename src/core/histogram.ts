@@ -19,16 +19,17 @@ export class Histogram {
   #sum = 0
   #max = 0
 
-  record(millis: number): void {
+  /** @param times - how many took this long: of a sample, as many as it stands for */
+  record(millis: number, times = 1): void {
     if (millis <= 0) {
-      this.zeros++
+      this.zeros += times
       return
     }
-    this.#count++
-    this.#sum += millis
+    this.#count += times
+    this.#sum += millis * times
     if (millis > this.#max) this.#max = millis
     const bucket = bucketOf(millis)
-    this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + 1
+    this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + times
   }
 
   /** @param extraZeros - durations of zero that were counted elsewhere */

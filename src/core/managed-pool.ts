@@ -34,6 +34,31 @@ export interface LookOptions {
   limit?: number | undefined
 }
 
+export interface InvalidateOptions {
+  /** Why, for the `invalidated` event. @defaultValue 'requested' */
+  reason?: string | undefined
+  /** Replaces the resources one after the other over this time, in milliseconds, instead of all at once. @defaultValue 0 */
+  spreadMillis?: number | undefined
+  /** Takes leased resources away from their borrowers too, instead of when they are released. @defaultValue false */
+  interruptInUse?: boolean | undefined
+}
+
+/** What can be done to a running pool. Each kind has what it can do; views on pools that others run have none of it. */
+export interface Steering {
+  /** Changes the sizes: those of each part, where it consists of several. @throws {OptionError} on sizes that do not fit */
+  resize?(sizes: { min?: number; max?: number }): void
+  /** Hands out nothing until {@link resume}. */
+  suspend?(): void
+  resume?(): void
+  /** Has every resource replaced: idle ones now, leased ones on release, those being created on arrival. */
+  invalidate?(options?: InvalidateOptions): void
+  /**
+   * Takes a resource away from its borrower. Returns false where nobody holds it.
+   * @param part - of which part it is, as {@link LeaseInfo} says, where the pool consists of several
+   */
+  takeAway?(resourceId: number, part?: string): boolean
+}
+
 /** Where the events of {@link PoolEvents} come from, and what can be seen of a pool beyond its statistics. */
 export interface PoolEventSource {
   on<E extends PoolEventName>(event: E, listener: (event: PoolEvents[E]) => void): unknown
@@ -50,6 +75,9 @@ export interface PoolEventSource {
   parts?(): Iterable<readonly [key: string, part: { stats(): PoolStats }]>
 }
 
+/** What has the engine's events: a pool of the engine, or one that consists of several. */
+export type PoolCore = PoolEventSource & Steering
+
 /** What every pool shows to a registry, to metrics, to sizing and to the dashboard. */
 export interface ManagedPool {
   readonly name: string
@@ -63,14 +91,14 @@ export interface ManagedPool {
   /** Events of the pool's own: those of the engine, or, behind a face, those of the driver's pool. */
   on(event: never, listener: never): unknown
   /** The engine's pool behind a face, with the engine's events. */
-  readonly core?: PoolEventSource
+  readonly core?: PoolCore
   /** The part that `max`, `min` and `resize` are about, where that is not the whole: the exclusive lane of Redis. */
   readonly sizedPart?: ManagedPool
 }
 
 /** The engine's pool behind a face, or the pool itself: what has the engine's events. */
-export function coreOf(pool: ManagedPool): PoolEventSource {
-  return pool.core ?? (pool as PoolEventSource)
+export function coreOf(pool: ManagedPool): PoolCore {
+  return pool.core ?? (pool as PoolCore)
 }
 
 /** What is looked at and changed when a pool's size is meant. */

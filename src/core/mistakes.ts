@@ -11,6 +11,8 @@ export interface Suspect {
   readonly name: string
   readonly factory: {
     readonly target?: string | undefined
+    /** What its user calls the whole of which this pool is a part. @defaultValue the pool's own name */
+    readonly partOf?: string | undefined
     isHeldOnPurpose?(resource: never): boolean
   }
   readonly options: Pick<ResolvedOptions, 'acquireTimeoutMillis' | 'createTimeoutMillis' | 'maxUseMillis'>
@@ -107,7 +109,7 @@ function lookForDeadlines(suspect: Suspect): void {
 }
 
 function countPools(suspect: Suspect, { pools }: OpenPools): void {
-  const { target } = suspect.factory
+  const { target, partOf = suspect.name } = suspect.factory
   if (target === undefined) return
   let count = 0
   for (const ref of pools) {
@@ -117,7 +119,7 @@ function countPools(suspect: Suspect, { pools }: OpenPools): void {
   }
   if (count < TOO_MANY) return
   tellMistake(
-    suspect,
+    { name: partOf, events: suspect.events },
     'MILLPOND_POOL_PER_REQUEST',
     target,
     `there are ${count} open pools for ${target} in this process; if one is made for every request or every reload, make one for the process and keep it (\`definePool\` does that)`,

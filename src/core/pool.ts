@@ -12,7 +12,14 @@ import { holding } from './holding.ts'
 import type { Lease } from './lease.ts'
 import type { PoolState } from './lifecycle.ts'
 import { lookForMistakes } from './mistakes.ts'
-import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from './managed-pool.ts'
+import type {
+  CloseOptions,
+  HealthCheck,
+  HealthOptions,
+  InvalidateOptions,
+  LookOptions,
+  ManagedPool,
+} from './managed-pool.ts'
 import { currentScope } from './nesting.ts'
 import { checkOption } from './option-check.ts'
 import { POOL_OPTION_RULES, resolveOptions, type PoolOptions, type ResolvedOptions } from './options.ts'
@@ -54,15 +61,6 @@ export interface AcquireOptions {
 export interface ReadyOptions {
   /** How long to wait, in milliseconds. @defaultValue 10_000 */
   timeoutMillis?: number | undefined
-}
-
-export interface InvalidateOptions {
-  /** Why, for the `invalidated` event. @defaultValue 'requested' */
-  reason?: string | undefined
-  /** Replaces the resources one after the other over this time, in milliseconds, instead of all at once. @defaultValue 0 */
-  spreadMillis?: number | undefined
-  /** Takes leased resources away from their borrowers too, instead of when they are released. @defaultValue false */
-  interruptInUse?: boolean | undefined
 }
 
 /**

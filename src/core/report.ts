@@ -6,6 +6,8 @@ export interface LeaseInfo {
   readonly heldMillis: number
   /** Where it was acquired, when stacks are tracked. */
   readonly stack: string | undefined
+  /** Of which part, where the pool consists of several: each counts its resources from 1. */
+  readonly part?: string
 }
 
 export function leaseInfo(
@@ -24,6 +26,8 @@ export interface WaiterInfo {
   readonly priority: number
   /** How much longer it will wait; `Infinity` where it has no deadline. */
   readonly leftMillis: number
+  /** For which part, where the pool consists of several. */
+  readonly part?: string
 }
 
 /** One resource of a pool. */
@@ -37,6 +41,8 @@ export interface ResourceInfo {
   readonly uses: number
   /** How many are out. */
   readonly leases: number
+  /** Of which part, where the pool consists of several: each counts its resources from 1. */
+  readonly part?: string
 }
 
 /** The probable cause of a timeout. */

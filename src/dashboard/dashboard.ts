@@ -1,6 +1,6 @@
 import type { ManagedPool } from '../core/managed-pool.ts'
 import { watchPools, type Followable, type PoolWatch } from '../monitoring/watch/watch.ts'
-import { act, actionsOf, isAction, readAction } from './actions.ts'
+import { act, actionsOf, isAction, readAction, sizesOf } from './actions.ts'
 import { Details } from './details.ts'
 import { answer, bodyOf, isSameOrigin, json, refusal, text } from './guard.ts'
 import { Instances } from './instances.ts'
@@ -121,6 +121,7 @@ class DashboardServer {
       at: Date.now(),
       ...this.#details.of(sampled.pool),
       actions: this.#options.actions ? actionsOf(sampled.pool) : [],
+      sizes: sizesOf(sampled.pool),
     })
   }
 

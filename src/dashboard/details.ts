@@ -29,7 +29,7 @@ export class Details {
     this.#actions = [...this.#actions.slice(1 - MOST_ACTIONS), entry]
   }
 
-  of(pool: ManagedPool): Omit<PoolDetail, 'key' | 'at' | 'actions'> {
+  of(pool: ManagedPool): Omit<PoolDetail, 'key' | 'at' | 'actions' | 'sizes'> {
     const core = coreOf(pool)
     const limit = MOST_LISTED
     const { leases, waiting } = pool.stats()

@@ -11,6 +11,7 @@ export type {
   InstanceView,
   PartView,
   PoolDetail,
+  Sizes,
   PoolView,
   RecentTimes,
   SettingView,

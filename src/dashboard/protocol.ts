@@ -102,6 +102,14 @@ export interface PoolDetail {
   readonly parts: readonly PartView[]
   readonly advice: readonly AdviceView[]
   readonly actions: readonly ActionName[]
+  /** What `resize` changes: the sizes of each part, where those of the whole are their sum. */
+  readonly sizes: Sizes
+}
+
+/** JSON has no Infinity: an unlimited `max` is null. */
+export interface Sizes {
+  readonly min: number
+  readonly max: number | null
 }
 
 export type ActionName = 'resize' | 'suspend' | 'resume' | 'invalidate' | 'kill'
@@ -112,8 +120,9 @@ export interface ActionRequest {
   /** `resize` */
   readonly min?: number
   readonly max?: number
-  /** `kill`: whose lease. */
+  /** `kill`: whose lease, and of which part where the pool consists of several. */
   readonly resourceId?: number
+  readonly part?: string
 }
 
 export interface ActionAnswer {

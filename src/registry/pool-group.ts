@@ -9,15 +9,17 @@ import {
   type CloseOptions,
   type HealthCheck,
   type HealthOptions,
+  type InvalidateOptions,
   type LookOptions,
   type ManagedPool,
-  type PoolEventSource,
+  type PoolCore,
+  type Steering,
 } from '../core/managed-pool.ts'
 import { checkOption } from '../core/option-check.ts'
 import type { LeaseInfo, ResourceInfo, WaiterInfo } from '../core/report.ts'
 import type { PoolStats } from '../core/stats.ts'
 import { sumStats } from '../core/sum-stats.ts'
-import { distributionsOf, leasesOf, resourcesOf, waitersOf } from '../core/together.ts'
+import { distributionsOf, leasesOf, resourcesOf, takeAwayFrom, waitersOf, type Part } from '../core/together.ts'
 
 export interface PoolGroupOptions {
   /** Names the group: one series in metrics, one pool in a registry. @defaultValue 'group' */
@@ -45,7 +47,7 @@ type Listener = (event: never) => void
  * A pool per tenant, origin or shard, under one bound. The pool that was asked for longest ago, and that nobody uses,
  * makes room for a new one. Ask for the pool every time (`group.get(key).use(…)`) instead of keeping it.
  */
-export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements ManagedPool, AsyncDisposable {
+export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements ManagedPool, Steering, AsyncDisposable {
   readonly name: string
   readonly #make: (key: K) => P
   readonly #maxTotal: number
@@ -139,6 +141,7 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
     this.#kind = pool.kind
     this.#members.set(key, { pool, askedAt: now, askedAs: ++this.#asked })
     for (const { event, listener } of this.#listeners) subscribe(pool, event, listener)
+    if (this.#state === 'suspended') coreOf(pool).suspend?.()
     this.#scheduleSweep()
     return pool
   }
@@ -207,17 +210,17 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
 
   /** The leases of all its pools that are out, longest first. */
   leases(options?: LookOptions): LeaseInfo[] {
-    return leasesOf(this.#cores, options)
+    return leasesOf(this.#parts, options)
   }
 
   /** Who waits for one of its pools, longest first. */
   waiters(options?: LookOptions): WaiterInfo[] {
-    return waitersOf(this.#cores, options)
+    return waitersOf(this.#parts, options)
   }
 
   /** Every resource of its pools, the oldest first. Each pool counts its own from 1. */
   resources(options?: LookOptions): ResourceInfo[] {
-    return resourcesOf(this.#cores, options)
+    return resourcesOf(this.#parts, options)
   }
 
   /** The sum over all pools, also those that are closed by now. */
@@ -225,19 +228,68 @@ export class PoolGroup<K, P extends ManagedPool = ManagedPool> implements Manage
     return distributionsOf(this.#cores, this.#pastDistributions)
   }
 
-  get #cores(): PoolEventSource[] {
+  get #cores(): PoolCore[] {
     return Array.from(this.#members.values(), ({ pool }) => coreOf(pool))
+  }
+
+  get #parts(): Part[] {
+    return Array.from(this.parts(), ([key, pool]) => [key, coreOf(pool)])
+  }
+
+  /**
+   * Its pools, those to come included, hand out nothing until {@link resume}; callers wait, and their deadlines run.
+   * @throws {OptionError} where one of them is run by somebody else; nothing is suspended then
+   */
+  suspend(): void {
+    if (this.#state !== 'open') return
+    const cores = this.#able('suspend')
+    this.#state = 'suspended'
+    for (const core of cores) core.suspend?.()
+  }
+
+  resume(): void {
+    if (this.#state !== 'suspended') return
+    this.#state = 'open'
+    for (const core of this.#cores) core.resume?.()
+  }
+
+  /**
+   * Has every resource of every pool replaced: idle ones now, leased ones on release, those being created on arrival.
+   * @throws {OptionError} where one of them is run by somebody else; nothing is replaced then
+   */
+  invalidate(options?: InvalidateOptions): void {
+    for (const core of this.#able('invalidate')) core.invalidate?.(options)
+  }
+
+  /** Takes a resource away from its borrower; false where nobody holds it. @param part - the key of its pool, as {@link leases} says */
+  takeAway(resourceId: number, part?: string): boolean {
+    return takeAwayFrom(this.#parts, resourceId, part)
+  }
+
+  #able(what: 'suspend' | 'invalidate'): PoolCore[] {
+    const cores = this.#cores
+    if (cores.every((core) => core[what] !== undefined)) return cores
+    throw new OptionError(this.name, what, `A pool of the group is run by somebody else: it has no \`${what}\``)
   }
 
   async health(options: HealthOptions = {}): Promise<HealthCheck> {
     const startedAt = this.#clock.now()
     const checks = await Promise.all(Array.from(this.#members.values(), ({ pool }) => pool.health(options)))
+    const suspended = this.#state === 'suspended'
     const failing = checks.filter(({ status }) => status === 'fail').length
     const warning = checks.filter(({ status }) => status === 'warn').length
     const closed = this.#state === 'closed' || this.#state === 'closing'
     const status =
-      closed || (failing > 0 && failing === checks.length) ? 'fail' : failing + warning > 0 ? 'warn' : 'pass'
-    const message = closed ? 'Pool group is closed' : `${checks.length - failing} of ${checks.length} pools work`
+      closed || (failing > 0 && failing === checks.length)
+        ? 'fail'
+        : suspended || failing + warning > 0
+          ? 'warn'
+          : 'pass'
+    const message = closed
+      ? 'Pool group is closed'
+      : suspended
+        ? 'Pool group is suspended'
+        : `${checks.length - failing} of ${checks.length} pools work`
     return { status, pool: this.name, kind: this.#kind, message, durationMillis: this.#clock.now() - startedAt }
   }
 

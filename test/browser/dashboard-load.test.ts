@@ -81,16 +81,20 @@ class OldDashboard {
   }
 }
 
-/** CPU of the page's main thread since this is asked for, in milliseconds: what else the machine does is not in it. */
+/** The CPU that the page's main thread has used between two questions, in milliseconds: what else the machine does is not in it. */
 async function mainThread(page: Page): Promise<() => Promise<number>> {
   const session = await page.context().newCDPSession(page)
   await session.send('Performance.enable', { timeDomain: 'threadTicks' })
-  const taken = async (): Promise<number> => {
+  let before = 0
+  const since = async (): Promise<number> => {
     const { metrics } = await session.send('Performance.getMetrics')
-    return (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? NaN) * 1_000
+    const now = (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? NaN) * 1_000
+    const taken = now - before
+    before = now
+    return taken
   }
-  const before = await taken()
-  return async () => (await taken()) - before
+  await since()
+  return since
 }
 
 describeBrowser('the page of twenty pools with an hour behind them', { timeout: 60_000 }, () => {
@@ -114,32 +118,41 @@ describeBrowser('the page of twenty pools with an hour behind them', { timeout: 
     const hash = what === 'one pool' ? '#pool=here%2Fpool-3' : ''
     // High enough to show them all: nothing is spared for being out of sight.
     const viewport = { width: 1_600, height: 2_400 }
-    const { page, complaints } = await openPage(browser, `${old.url}${hash}`, { viewport })
-    await page.getByRole('button', { name: '1 h' }).click()
+    // Its process is that of the page to come, so that the clock is there before the page is.
+    const { page, complaints } = await openPage(browser, `${old.url}icon.svg`, { viewport })
+    const cpu = await mainThread(page)
+    await page.goto(`${old.url}${hash}`)
     await page
       .locator('canvas')
       .nth(what === 'one pool' ? 5 : POOLS - 1)
       .waitFor({ state: 'attached' })
-    await page.evaluate(`
-      globalThis.longTasks = []
-      new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' })
-    `)
-    const cpu = await mainThread(page)
-    const ticks = 12
-    for (let tick = 0; tick < ticks; tick++) {
+    await page.waitForTimeout(150)
+    const opening = await cpu()
+    await page.getByRole('button', { name: '1 h' }).click()
+    await page.waitForTimeout(150)
+    const anHour = await cpu()
+    const ticks: number[] = []
+    for (let tick = 0; tick < 12; tick++) {
       old.tick()
       // Until it is drawn: two frames in which nothing is left to do.
       await page.waitForTimeout(150)
+      ticks.push(await cpu())
     }
-    const millisPerTick = (await cpu()) / ticks
-    const longTasks = await page.evaluate<number[]>('longTasks')
+    const mean = ticks.reduce((sum, each) => sum + each, 0) / ticks.length
+    const highest = Math.max(...ticks)
     if (process.env['MILLPOND_PRINT'] !== undefined)
-      console.log(`${what}: ${millisPerTick.toFixed(1)} ms of CPU a tick, long tasks [${longTasks.join(', ')}]`)
+      console.log(
+        `${what}: opening ${opening.toFixed(0)} ms of CPU, an hour ${anHour.toFixed(0)} ms, a tick ${mean.toFixed(1)} ms, at most ${highest.toFixed(1)} ms`,
+      )
     expect(complaints).toEqual([])
-    // All of a second's work is less than what one task may take before it is felt. Tasks themselves are not judged: on a
-    // machine that does other things as well each may be held up.
-    expect(millisPerTick).toBeGreaterThan(0)
-    expect(millisPerTick).toBeLessThan(50)
+    // All of a second's work is less than what one task may take before it is felt, and the dearest second is no stutter
+    // either. That is the thread's own time: tasks are held up by whatever else a machine does, and not judged.
+    expect(mean).toBeGreaterThan(0)
+    expect(mean).toBeLessThan(50)
+    expect(highest).toBeLessThan(150)
+    // Seen once.
+    expect(opening).toBeLessThan(2_000)
+    expect(anHour).toBeLessThan(1_000)
     await page.close()
   })
 })

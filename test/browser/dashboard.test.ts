@@ -1,29 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { serveDashboard, type AuditEntry, type ServedDashboard, type ServeOptions } from 'millpond/dashboard'
-import { describeBrowser, openPage, startBrowser } from '../support/browser.ts'
+import { describeBrowser, findings, openPage, startBrowser } from '../support/browser.ts'
 import { Pools } from '../support/dashboard.ts'
-
-const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
-
-/** What axe finds that is serious or worse, one line each. */
-async function findings(page: Page): Promise<string[]> {
-  // The page's own policy lets no script in from outside; axe goes in through the debugger.
-  const session = await page.context().newCDPSession(page)
-  await session.send('Runtime.evaluate', { expression: AXE })
-  await session.detach()
-  const { violations } = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as {
-      axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> }
-    }
-    return await axe.run()
-  })
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ''}`)
-}
 
 describeBrowser('the page of the dashboard, in Chromium', { timeout: 60_000 }, () => {
   let browser: Browser

@@ -3,6 +3,7 @@ import * as grpc from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, startGrpc, waitFor, type GrpcServer } from '@millpond/rig'
 import { closePools, keepCalling, poolOn, type EchoReply } from '../support/grpc.ts'
+import { expectSteered } from '../support/steering.ts'
 
 let server: GrpcServer
 beforeAll(async () => {
@@ -28,6 +29,12 @@ describe('channels', () => {
     // On one connection, five rounds of 100 take 5 s.
     expect(performance.now() - startedAt).toBeLessThan(4_000)
     expect(pool.stats()).toMatchObject({ created: 7, leases: 0, idle: 7, timedOut: 0 })
+  })
+
+  it('are steered from the dashboard', async () => {
+    const pool = poolOn(server)
+    const hold = (): Promise<unknown> => pool.promises.unary({ sleepMillis: 60_000 })
+    await expectSteered({ pool, use: () => pool.promises.unary({}), hold })
   })
 
   it('get the next call where the fewest run', async () => {

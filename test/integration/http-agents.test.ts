@@ -10,6 +10,7 @@ import { freePort, startFaultProxy, startHttp, waitFor, type HttpServer } from '
 import { PoolError } from 'millpond'
 import { httpAgents, type HttpAgents, type HttpAgentsOptions } from 'millpond/http'
 import type { Echo } from '../support/http.ts'
+import { Desk } from '../support/steering.ts'
 
 let server: HttpServer
 beforeAll(async () => {
@@ -39,6 +40,22 @@ function get({ httpAgent }: HttpAgents, path: string, options: object = {}): Pro
 }
 
 describe('the agents', () => {
+  it('have their connections replaced from the dashboard, the idle now and the used when they are free', async () => {
+    const agents = make()
+    using desk = new Desk(agents)
+    expect((await desk.see()).actions).toEqual(['invalidate'])
+    await Promise.all([get(agents, '/echo'), get(agents, '/echo')])
+    const trickling = get(agents, '/trickle?n=5&millis=50')
+    await waitFor(() => agents.stats().used === 1, { what: 'one is used' })
+    await desk.act('invalidate')
+    await waitFor(() => agents.stats().destroyed.stale === 1, { what: 'the idle one is closed' })
+    expect(agents.stats().used).toBe(1)
+    await trickling
+    await waitFor(() => agents.stats().destroyed.stale === 2, { what: 'the used one is closed' })
+    await get(agents, '/echo')
+    expect(agents.stats().created).toBe(3)
+  })
+
   it('are Node’s own, and axios, got and node-fetch take them as they are', async () => {
     await using secured = await startHttp({ protocol: 'https' })
     const agents = make({ ca: secured.certificate() })

@@ -8,6 +8,7 @@ import { freePort, startHttp, waitFor, type HttpServer } from '@millpond/rig'
 import { PoolError } from 'millpond'
 import { httpPool } from 'millpond/http'
 import { closeHttpPools, get, httpPoolOn, type Echo } from '../support/http.ts'
+import { expectSteered } from '../support/steering.ts'
 
 let server: HttpServer
 beforeAll(async () => {
@@ -34,6 +35,19 @@ describe('a request', () => {
     const { body: second } = await pool.request(new URL(`${server.origin}/echo`))
     expect(((await second.json()) as Echo).method).toBe('GET')
     expect(pool.stats()).toMatchObject({ kind: 'http', created: 1, acquired: 2, used: 0, idle: 1 })
+  })
+
+  it('is steered from the dashboard, of all origins together', async () => {
+    const pool = httpPoolOn(server, { max: 2 })
+    await expectSteered({ pool, use: () => get(pool, '/echo'), hold: () => get(pool, '/slow') })
+    await using other = await startHttp()
+    pool.suspend()
+    const late = get(pool, `${other.origin}/echo`)
+    await waitFor(() => pool.stats().waiting === 1, { what: 'also an origin that comes later is suspended' })
+    expect((await pool.health()).message).toBe('Pool group is suspended')
+    pool.resume()
+    await late
+    expect(pool.takeAway(1, other.origin)).toBe(false)
   })
 
   it('is fetched, with redirects, bodies and labels', async () => {

@@ -9,6 +9,7 @@ import { PoolRegistry, type SlowOperation } from 'millpond'
 import { mongoOptions, observeMongo } from 'millpond/mongodb'
 import { clientOn, closeClients, expectTruth, SECRET } from '../support/mongo.ts'
 import { startMongoTargets } from '../support/mongo-targets.ts'
+import { Desk } from '../support/steering.ts'
 
 const targets = await startMongoTargets({ replicaSet: 'rig' })
 afterAll(async () => {
@@ -42,6 +43,13 @@ describe.each(targets.cases)('the $driver driver on $target.name', ({ target, Cl
     await waitFor(async () => (await view.health()).status === 'warn', { what: 'it is heard that there is no primary' })
     await wire?.stepUp()
     await waitFor(async () => (await view.health()).status === 'pass', { what: 'it is heard that there is one' })
+  })
+
+  it('is steered by its own driver alone', async () => {
+    const { view } = clientOn(target, {}, { Client })
+    using desk = new Desk(view)
+    expect((await desk.see()).actions).toEqual([])
+    await expect(desk.act('suspend')).rejects.toThrow('This pool cannot suspend.')
   })
 
   it('reports sessions, cursors and change streams that were left open, and where they were begun', async () => {

@@ -18,6 +18,7 @@ import {
   type CallbackPool,
   type TestPool,
 } from '../support/mysql.ts'
+import { expectSteered } from '../support/steering.ts'
 
 describeMysql('the surface of mysql2’s pools', () => {
   let rig: Awaited<ReturnType<typeof startServer>>
@@ -45,6 +46,11 @@ describeMysql('the surface of mysql2’s pools', () => {
     open.push(pool)
     return pool
   }
+
+  it('is steered from the dashboard', async () => {
+    const pool = promises({ connectionLimit: 2 })
+    await expectSteered({ pool, use: () => pool.query('SELECT 1'), hold: () => pool.query('SELECT SLEEP(60)') })
+  })
 
   it('is that of the module that was handed in, with real subclasses of its own classes', async () => {
     const promise = promises()

@@ -104,6 +104,36 @@ describe('metrics of OpenTelemetry', () => {
     expect(values((await collect()).get('db.client.connection.count'), POOL, STATE)).toMatchObject({ 'first idle': 0 })
   })
 
+  it('have names of our own for what the convention has none for', async () => {
+    const { meterProvider, collect, shutdown } = provider()
+    ends.push(shutdown)
+    const registry = new PoolRegistry()
+    ends.push(instrument(registry, { meterProvider }))
+    const factory = Object.assign(new FakeFactory(), { kind: 'postgres' as never })
+    const pool = registry.register(new Pool(factory, { name: 'shop', max: 1, leakThresholdMillis: 20 }))
+    pool.on('leak', () => undefined)
+    const forgotten = await pool.acquire({ label: 'forgotten' })
+    const waiting = pool.acquire()
+    await expect.poll(() => pool.stats().leaks, { timeout: 20_000 }).toBe(1)
+    let collected = await collect()
+    expect(values(collected.get('millpond.leaks'), 'pool', 'kind')).toEqual({ 'shop postgres': 1 })
+    expect(values(collected.get('millpond.oldest_waiter'), 'pool')['shop']).toBeGreaterThan(0.019)
+    expect(collected.get('millpond.oldest_waiter')?.descriptor.unit).toBe('s')
+    expect(values(collected.get('millpond.leases'), 'pool')).toEqual({ shop: 1 })
+    forgotten.destroy('left open')
+    ;(await waiting).release()
+    pool.invalidate()
+    await expect.poll(() => pool.stats().destroyed.stale).toBe(1)
+    collected = await collect()
+    const closed = collected.get('millpond.connections_destroyed')
+    expect(closed?.descriptor).toMatchObject({ unit: '{connection}', type: 'OBSERVABLE_COUNTER' })
+    const reasons = values(closed, 'reason')
+    expect(Object.keys(reasons).sort()).toEqual(Object.keys(pool.stats().destroyed).sort())
+    expect(reasons).toMatchObject({ released: 1, stale: 1, idle: 0 })
+    expect(values(collected.get('millpond.oldest_waiter'), 'pool')).toEqual({ shop: 0 })
+    await pool.close()
+  })
+
   it('have histograms with the advised boundaries, which count every lease once', async () => {
     const { meterProvider, collect, shutdown } = provider()
     ends.push(shutdown)
@@ -213,6 +243,8 @@ describe('metrics of OpenTelemetry', () => {
     }) // prettier-ignore
     expect(values(collected.get('http.client.active_requests'), 'server.address')).toEqual({ 'a.example': 1, 'b.example': 0 }) // prettier-ignore
     expect(values(collected.get('millpond.connections_max'), 'kind')).toMatchObject({ grpc: 2 })
+    expect(values(collected.get('millpond.connections'), 'kind', 'state')).toMatchObject({ 'grpc idle': 1, 'grpc used': 0 }) // prettier-ignore
+    expect(values(collected.get('millpond.up'), 'pool', 'kind')).toEqual({ 'api http': 1, 'rpc grpc': 1 })
     expect(collected.get('http.client.connection.duration')?.dataPoints ?? []).toEqual([])
     http.get('http://b.example:8080').invalidate()
     await expect

@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { waitFor } from '@millpond/rig'
 import type { SlowOperation } from 'millpond'
 import { pgDriver, pgPool } from 'millpond/pg'
+import { expectSteered } from '../support/steering.ts'
 import { describePostgres, pidOf, poolOn, startServer, type TestPool } from '../support/pg.ts'
 
 describePostgres('a borrowed client', () => {
@@ -36,6 +37,12 @@ describePostgres('a borrowed client', () => {
     expect(client.escapeIdentifier('a"b')).toBe('"a""b"')
     expect(client.on('notice', () => undefined)).toBe(client)
     client.release()
+  })
+
+  it('is steered from the dashboard', async () => {
+    pool = poolOn(rig.server, { max: 2 })
+    const hold = (): Promise<unknown> => pool.query('SELECT pg_sleep(60)')
+    await expectSteered({ pool, use: () => pool.query('SELECT 1'), hold })
   })
 
   it('takes marks of libraries through to the connection, and wrappers of its methods for itself alone', async () => {

@@ -211,6 +211,8 @@ const RULE_TESTS = {
     ),
     test([series('acquires_total', '0+1x30', ',outcome="timeout"')], ['MillpondAcquireTimeouts']),
     test([series('acquires_total', '0+1x30', ',outcome="refused"')], ['MillpondCallersRefused']),
+    test([series('acquires_total', '0+1x30', ',outcome="failed"')], ['MillpondCallersRefused']),
+    test([series('acquires_total', '0+1x30', ',outcome="aborted"'), series('acquires_total', '5x30', ',outcome="failed"')], []),
     test([series('acquire_wait_seconds_bucket', '0+50x30', ',le="0.25"'), series('acquire_wait_seconds_bucket', '0+60x30', ',le="1"')], ['MillpondSlowAcquire']),
     test([series('connections_created_total', '0+60x30')], ['MillpondChurn']),
     test([series('create_errors_total', '0+1x30')], ['MillpondCreateErrors']),

@@ -8,6 +8,7 @@ import {
   type NodeRedisCluster,
 } from '../support/redis-cluster.ts'
 import type { TestOptions } from '../support/redis.ts'
+import { expectSteered } from '../support/steering.ts'
 
 const found = await tryRedisCluster({ replicas: 1, password: 'cluster-password' })
 const servers = found as RedisClusterServers
@@ -34,6 +35,17 @@ describe.skipIf(found === undefined).each(ALL_CLUSTER_DRIVERS)('a cluster on $na
     pools.push(pool)
     return pool
   }
+
+  it('is steered from the dashboard, every node and lane together', async () => {
+    const pool = make({ max: 2 })
+    const hold = (): Promise<unknown> => pool.use((client) => driver.block(client, '{a}nothing', 60), { key: '{a}' })
+    await expectSteered({ pool, use: () => pool.client.get('k'), hold })
+    pool.suspend()
+    const late = pool.use((client) => client.get('{b}k'), { key: '{b}' })
+    await waitFor(() => pool.stats().waiting === 1, { what: 'also a lane that is made later is suspended' })
+    pool.resume()
+    expect(await late).toBe(null)
+  })
 
   it('opens nothing before the first command, and serves keys of every node', async () => {
     const { client } = make()

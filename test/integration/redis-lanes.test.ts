@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { waitFor, type RedisServer } from '@millpond/rig'
+import { sleep, waitFor, type RedisServer } from '@millpond/rig'
 import { ALL_DRIVERS, tryRedis, type NodeRedis, type TestOptions, type TestPool } from '../support/redis.ts'
+import { Desk, expectSteered } from '../support/steering.ts'
 
 const found = await tryRedis()
 afterAll(async () => {
@@ -24,7 +25,38 @@ describe.skipIf(found === undefined).each(ALL_DRIVERS)('on $name', (driver) => {
     await waitFor(async () => (await server.clients()).length === 0, { what: 'the server has no client left' })
   })
 
+  it('is steered from the dashboard, all lanes together', async () => {
+    const pool = make({ max: 2 })
+    const hold = (): Promise<unknown> => pool.use((client) => driver.block(client, 'nothing', 60))
+    await expectSteered({ pool, use: () => pool.client.get('k'), hold })
+    // What is taken away has ended on purpose: it is not sent again, as what has lost its connection is.
+    using desk = new Desk(pool)
+    const blocked = driver.block(pool.client, 'nothing', 60)
+    const lease = await waitFor(async () => (await desk.see()).leases[0], { what: 'BLPOP has a connection' })
+    expect(lease).toMatchObject({ label: 'blpop', part: 'redis:exclusive' })
+    await desk.act('kill', { resourceId: lease.resourceId, part: 'redis:exclusive' })
+    await expect(blocked).rejects.toThrow('taken away')
+    pool.suspend()
+    const [subscribing, duplicate] = [pool.subscriber(), pool.client.duplicate()]
+    const waiting = Promise.all([subscribing, duplicate.get('k'), pool.use((client) => client.get('k'))])
+    await waitFor(() => pool.stats().waiting === 3, { what: 'every lane is suspended' })
+    pool.resume()
+    const [subscriber] = await waiting
+    await subscriber[Symbol.asyncDispose]()
+  })
+
   describe('the shared lane', () => {
+    it('takes the time of commands', async () => {
+      const pool = make()
+      for (let n = 0; n < 3; n++) {
+        await pool.client.get('k')
+        await sleep(50)
+      }
+      // The first one had to wait for the connection: it had it for no time.
+      expect(pool.stats()).toMatchObject({ wait: { count: 4 }, use: { count: 4 } })
+      expect(pool.stats().use.p50).toBeGreaterThan(0)
+    })
+
     it('opens nothing before the first command, and one connection for all of them', async () => {
       const { client } = make()
       expect(await server.clients()).toEqual([])

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { describe } from 'vitest'
 import { findProgram, tryStart } from '@millpond/rig'
@@ -48,4 +50,29 @@ export async function openPage(
   page.on('pageerror', (error) => complaints.push(error.message))
   await page.goto(url)
   return { page, complaints }
+}
+
+const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
+
+/** What axe finds that is serious or worse, one line each. */
+export async function findings(page: Page): Promise<string[]> {
+  // The page's own policy lets no script in from outside; axe goes in through the debugger.
+  const session = await page.context().newCDPSession(page)
+  await session.send('Runtime.evaluate', { expression: AXE })
+  await session.detach()
+  const { violations } = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as {
+      axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> }
+    }
+    return await axe.run()
+  })
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ''}`)
+}
+
+/** Keeps a picture of the page where `MILLPOND_PICTURES` names a folder for them: some things only an eye can judge. */
+export async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env['MILLPOND_PICTURES']
+  if (folder !== undefined) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true })
 }

@@ -1,5 +1,6 @@
 import { useRef, useState } from 'preact/hooks'
-import type { ActionAnswer, ActionName, ActionRequest, PoolView } from '../../../src/dashboard/protocol.ts'
+import { count } from './format.ts'
+import type { ActionAnswer, ActionName, ActionRequest, PoolView, Sizes } from '../../../src/dashboard/protocol.ts'
 
 async function send(request: ActionRequest): Promise<ActionAnswer> {
   try {
@@ -21,7 +22,7 @@ function sizesOf(min: number | undefined, max: number | undefined): string {
 }
 
 /** What is about to be done, in words, for the confirmation. */
-function sentence({ action, min, max, resourceId }: ActionRequest, pool: string): string {
+function sentence({ action, min, max, resourceId, part }: ActionRequest, pool: string): string {
   switch (action) {
     case 'resize':
       return `Change the size of “${pool}” to ${sizesOf(min, max)}?`
@@ -32,8 +33,17 @@ function sentence({ action, min, max, resourceId }: ActionRequest, pool: string)
     case 'invalidate':
       return `Replace every connection of “${pool}”? Idle ones close now, used ones when they are released.`
     case 'kill':
-      return `Take connection ${resourceId ?? '?'} of “${pool}” away from its borrower? The work on it fails.`
+      return `Take connection ${resourceId ?? '?'} of “${part ?? pool}” away from its borrower? The work on it fails.`
   }
+}
+
+/** What the button that does it says. */
+const DO: Readonly<Record<ActionName, string>> = {
+  resize: 'Resize',
+  suspend: 'Suspend',
+  resume: 'Resume',
+  invalidate: 'Replace all',
+  kill: 'Take away',
 }
 
 interface Actions {
@@ -64,7 +74,7 @@ export function useActions(pool: PoolView): Actions {
             Cancel
           </button>
           <button type="button" class="danger" onClick={() => void confirm()}>
-            {request?.action ?? 'Do it'}
+            {request === undefined ? '' : DO[request.action]}
           </button>
         </div>
       </dialog>
@@ -79,13 +89,17 @@ export function useActions(pool: PoolView): Actions {
 interface ActionBarProps {
   readonly pool: PoolView
   readonly allowed: readonly ActionName[]
+  /** What they are now, for `resize`. */
+  readonly now: Sizes
   readonly ask: Actions['ask']
 }
 
-export function ActionBar({ pool, allowed, ask }: ActionBarProps) {
+export function ActionBar({ pool, allowed, now, ask }: ActionBarProps) {
   const { state, min, max } = pool.stats
-  const [sizes, setSizes] = useState({ min: String(min), max: max === Infinity ? '' : String(max) })
+  const [sizes, setSizes] = useState({ min: String(now.min), max: String(now.max ?? '') })
+  const isSum = now.min !== min || (now.max ?? Infinity) !== max
   const may = (action: ActionName): boolean => allowed.includes(action)
+  const turn = state === 'suspended' ? 'resume' : 'suspend'
   return (
     <section class="panel actions" aria-label="Actions">
       <h3>Actions</h3>
@@ -111,17 +125,18 @@ export function ActionBar({ pool, allowed, ask }: ActionBarProps) {
             </label>
           ))}
           <button type="submit">Resize</button>
+          {isSum ? (
+            <span class="muted">
+              of each part; all together: min {min}, max {count(max)}
+            </span>
+          ) : null}
         </form>
       ) : null}
       <div class="buttons">
-        {may('suspend') && state !== 'suspended' ? (
-          <button type="button" onClick={() => ask({ action: 'suspend' })}>
-            Suspend
-          </button>
-        ) : null}
-        {may('resume') && state === 'suspended' ? (
-          <button type="button" onClick={() => ask({ action: 'resume' })}>
-            Resume
+        {may(turn) ? (
+          // One button for both: after the dialog it has the focus again.
+          <button type="button" onClick={() => ask({ action: turn })}>
+            {DO[turn]}
           </button>
         ) : null}
         {may('invalidate') ? (

@@ -63,7 +63,8 @@ export function App() {
   useEffect(() => follow(setLive), [])
   const { pools, instances, connection, at } = live
   const shown = route === undefined ? undefined : pools.get(route)
-  const silent = instances.filter(({ reachable }) => !reachable)
+  // Without a problem it has not been asked yet.
+  const silent = instances.filter(({ problem }) => problem !== undefined)
   return (
     <>
       <a
@@ -96,7 +97,7 @@ export function App() {
       </header>
       {silent.map(({ name, problem }) => (
         <p key={name} class="notice bad">
-          ■ {name} does not answer{problem === undefined ? '' : `: ${problem}`}
+          ■ {name} does not answer: {problem}
         </p>
       ))}
       <main id="main" tabIndex={-1} class={connection === 'lost' ? 'stale' : ''}>

@@ -68,12 +68,12 @@ function optionsOf({ lines, unit, height, small }: ChartProps, width: number, el
       y: { range: (_, __, highest) => [0, Math.max(1, highest * 1.1)] },
     },
     axes: [
-      { ...axis, show: small !== true, space: 72, size: 26, values: (_, splits) => timesOf(splits) },
+      { ...axis, show: small !== true, space: 72, size: 26, incrs: SECONDS, values: (_, splits) => timesOf(splits) },
       {
         ...axis,
         show: small !== true,
         size: 56,
-        ...(unit === 'count' ? { incrs: WHOLE } : {}),
+        incrs: unit === 'count' ? WHOLE : TENTHS,
         values: (_, splits) => splits.map((value) => (unit === 'millis' ? millis(value) : count(value))),
       },
     ],
@@ -93,6 +93,10 @@ function optionsOf({ lines, unit, height, small }: ChartProps, width: number, el
 
 /** Steps of an axis that counts: there is no half of a connection. */
 const WHOLE = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000].flatMap((unit) => [unit, 2 * unit, 5 * unit])
+/** Of one that shows durations: they are written with one digit behind the point. */
+const TENTHS = [0.1, 0.2, 0.5, ...WHOLE]
+/** Of time itself: what lies closer together would be written alike. */
+const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600]
 
 /** Hours and minutes; seconds too, where they tell one from the next. */
 function timesOf(splits: readonly number[]): string[] {

@@ -8,7 +8,7 @@ import { clock, count, millis, percent, words } from './format.ts'
 import type { LivePool } from './live.ts'
 import { unlimited } from './received.ts'
 import { Status } from './status.tsx'
-import { Table } from './table.tsx'
+import { Table, type Column } from './table.tsx'
 
 interface DetailProps {
   readonly pool: LivePool
@@ -54,6 +54,16 @@ function Stack({ stack }: { readonly stack: string | undefined }) {
   )
 }
 
+/** Each part counts its connections from 1, and a multiplexed one has several leases. */
+function keyOf({ resourceId, part }: { readonly resourceId: number; readonly part?: string }, index: number): string {
+  return `${part ?? ''}-${resourceId}-${index}`
+}
+
+/** A column for what a row is part of, where the pool consists of several. */
+function partOf<R extends { readonly part?: string }>(rows: readonly R[] = []): Column<R>[] {
+  return rows.some(({ part }) => part !== undefined) ? [{ head: 'part', cell: ({ part }) => part, long: true }] : []
+}
+
 /** One pool, all of it. */
 export function Detail({ pool: { view, history }, windowMillis, at, theme, actions }: DetailProps) {
   const detail = useDetail(view.key, at)
@@ -73,7 +83,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
         <Status pool={view} />
       </header>
       {detail?.advice.map((advice) => (
-        <Advice key={advice.verdict} {...advice} />
+        <Advice key={advice.verdict + advice.reason} {...advice} />
       ))}
       <div class="charts">
         {CHARTS.map(({ title, lines, unit }) => (
@@ -90,16 +100,19 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
           />
         ))}
       </div>
-      {may.length > 0 ? <ActionBar pool={view} allowed={may} ask={ask} /> : null}
+      {detail !== undefined && may.length > 0 ? (
+        <ActionBar pool={view} allowed={may} now={detail.sizes} ask={ask} />
+      ) : null}
       {element}
       <Table<LeaseInfo>
         title="Leases"
         rows={detail?.leases ?? []}
         more={detail?.more.leases ?? 0}
         nothing="Nobody holds a connection."
-        keyOf={({ resourceId }, index) => `${resourceId}-${index}`}
+        keyOf={keyOf}
         columns={[
           { head: 'connection', cell: ({ resourceId }) => resourceId, numeric: true },
+          ...partOf(detail?.leases),
           { head: 'held for', cell: ({ heldMillis }) => millis(heldMillis), numeric: true },
           { head: 'label', cell: ({ label }) => label ?? <span class="muted">none</span> },
           { head: 'acquired at', cell: ({ stack }) => <Stack stack={stack} />, long: true },
@@ -107,9 +120,17 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
             ? [
                 {
                   head: 'action',
-                  cell: ({ resourceId }: LeaseInfo) => (
-                    <button type="button" onClick={() => ask({ action: 'kill', resourceId })}>
-                      Take away<span class="hidden"> connection {resourceId}</span>
+                  cell: ({ resourceId, part }: LeaseInfo) => (
+                    <button
+                      type="button"
+                      onClick={() => ask({ action: 'kill', resourceId, ...(part === undefined ? {} : { part }) })}
+                    >
+                      Take away
+                      <span class="hidden">
+                        {' '}
+                        connection {resourceId}
+                        {part === undefined ? '' : ` of ${part}`}
+                      </span>
                     </button>
                   ),
                 },
@@ -124,6 +145,7 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
         nothing="Nobody waits."
         keyOf={(_, index) => index}
         columns={[
+          ...partOf(detail?.waiters),
           { head: 'waits for', cell: ({ waitedMillis }) => millis(waitedMillis), numeric: true },
           { head: 'priority', cell: ({ priority }) => priority, numeric: true },
           { head: 'label', cell: ({ label }) => label ?? <span class="muted">none</span> },
@@ -133,9 +155,10 @@ export function Detail({ pool: { view, history }, windowMillis, at, theme, actio
         title="Connections"
         rows={detail?.resources ?? []}
         nothing="None is open."
-        keyOf={({ resourceId }, index) => `${resourceId}-${index}`}
+        keyOf={keyOf}
         columns={[
           { head: 'connection', cell: ({ resourceId }) => resourceId, numeric: true },
+          ...partOf(detail?.resources),
           { head: 'age', cell: ({ ageMillis }) => millis(ageMillis), numeric: true },
           { head: 'uses', cell: ({ uses }) => count(uses), numeric: true },
           { head: 'leases', cell: ({ leases }) => count(leases), numeric: true },

@@ -10,7 +10,7 @@ export interface AgentOriginStats extends PoolStats {
 }
 
 /** Why a socket ended. */
-export type SocketEnd = 'idle' | 'lifetime' | 'lost' | 'close' | 'broken'
+export type SocketEnd = 'idle' | 'lifetime' | 'stale' | 'lost' | 'close' | 'broken'
 
 /** What a socket is doing. */
 export interface Using {

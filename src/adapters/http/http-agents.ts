@@ -6,7 +6,7 @@ import { addDistributions, type Distributions } from '../../core/distribution.ts
 import { PoolClosedError } from '../../core/errors.ts'
 import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
-import type { CloseOptions, HealthCheck, ManagedPool } from '../../core/managed-pool.ts'
+import type { CloseOptions, HealthCheck, InvalidateOptions, ManagedPool } from '../../core/managed-pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { sumStats } from '../../core/sum-stats.ts'
 import type { AgentOriginStats } from './agent-ledger.ts'
@@ -25,6 +25,11 @@ export interface HttpAgents extends ManagedPool, AsyncDisposable {
   readonly httpsAgent: HttpsAgent & AgentExtras
   /** The statistics of every origin, HTTP and HTTPS. */
   origins(): Readonly<Record<string, AgentOriginStats>>
+  /**
+   * Has every connection replaced: idle ones now, used ones when their request is over. Who waits is Node's own agents'
+   * to decide: they cannot be suspended, nor resized.
+   */
+  invalidate(options?: InvalidateOptions): void
   /** What there is of each origin that was asked for something. */
   parts(): Iterable<readonly [origin: string, part: { stats(): PoolStats }]>
   /** What the percentiles of `stats()` are made of. */
@@ -82,6 +87,10 @@ class AgentPair implements HttpAgents {
               `${down} of ${ledgers.length} origins cannot be reached`,
             ] as const)
     return Promise.resolve({ status, pool: this.name, kind: this.kind, message, durationMillis: 0 })
+  }
+
+  invalidate(options?: InvalidateOptions): void {
+    this.#pool.invalidate(options)
   }
 
   /** Requests that run get the grace time to end; who waits is told at once; nothing new begins. */

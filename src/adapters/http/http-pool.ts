@@ -4,7 +4,15 @@ import type { Distributions } from '../../core/distribution.ts'
 import { OptionError } from '../../core/errors.ts'
 import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
-import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from '../../core/managed-pool.ts'
+import type {
+  CloseOptions,
+  HealthCheck,
+  HealthOptions,
+  InvalidateOptions,
+  LookOptions,
+  ManagedPool,
+  Steering,
+} from '../../core/managed-pool.ts'
 import { checkSizes, resolveOptions } from '../../core/options.ts'
 import type { Pool, ReadyOptions } from '../../core/pool.ts'
 import type { LeaseInfo, ResourceInfo, WaiterInfo } from '../../core/report.ts'
@@ -31,7 +39,7 @@ type RequestInit<U extends UndiciModule> = Omit<NonNullable<Parameters<U['reques
 type FetchInit<U extends UndiciModule> = Omit<NonNullable<Parameters<U['fetch']>[1]>, 'dispatcher'> & HttpWish
 
 /** A pool of HTTP connections for each origin, behind undici's own functions. */
-export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedPool, AsyncDisposable {
+export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedPool, Steering, AsyncDisposable {
   /**
    * A dispatcher of your own undici: `request`, `stream`, `pipeline`, `upgrade`, `connect`, `compose`, and the
    * `dispatcher` option of its functions. Node's built-in `fetch` brings an undici of its own; use {@link fetch}.
@@ -200,6 +208,25 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
     for (const [, { core }] of this.#group.parts()) core.resize(sizes)
   }
 
+  /** No request gets a connection until {@link resume}, to whatever origin; they wait, and their deadlines run. */
+  suspend(): void {
+    this.#group.suspend()
+  }
+
+  resume(): void {
+    this.#group.resume()
+  }
+
+  /** Has the connections to every origin replaced: idle ones now, used ones when their request is over. */
+  invalidate(options?: InvalidateOptions): void {
+    this.#group.invalidate(options)
+  }
+
+  /** Ends a connection in use, and the request on it; false where there is none. @param origin - as {@link leases} says */
+  takeAway(resourceId: number, origin?: string): boolean {
+    return this.#group.takeAway(resourceId, origin)
+  }
+
   /** Opens `min` connections, at least one, to an origin; rejects with `ERR_POOL_CREATE`. */
   async ready({ origin, ...options }: ReadyOptions & { readonly origin?: string | undefined } = {}): Promise<void> {
     await this.connections(origin).ready(options)
@@ -216,10 +243,9 @@ export class HttpPool<U extends UndiciModule = UndiciModule> implements ManagedP
     return Object.fromEntries(Array.from(this.#group.parts(), ([origin, site]) => [origin, site.originStats()]))
   }
 
-  /** The options of the pool of any origin, once there is one. */
-  get options(): Pool<HttpConnection>['options'] | undefined {
-    for (const [, { core }] of this.#group.parts()) return core.options
-    return undefined
+  /** The options of the pool of each origin. */
+  get options(): Pool<HttpConnection>['options'] {
+    return resolveOptions<HttpConnection>('http', { ...this.#options.engine, name: this.name })
   }
 
   /** The pools of the origins that there are now. */

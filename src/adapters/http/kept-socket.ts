@@ -7,7 +7,9 @@ import type { AgentLedger, SocketEnd, Using } from './agent-ledger.ts'
 export class Kept implements Using {
   readonly ledger: AgentLedger
   /** When its lifetime is over. */
-  readonly expiresAt: number
+  expiresAt: number
+  /** It is to be replaced: its next request is its last. */
+  isStale = false
   /** When it will have been idle for long enough. */
   idleUntil = Infinity
   /** Why it will have ended, if it ends now. */

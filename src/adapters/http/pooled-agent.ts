@@ -7,6 +7,7 @@ import { addDistributions } from '../../core/distribution.ts'
 import { AcquireTimeoutError, OverloadedError, PoolClosedError } from '../../core/errors.ts'
 import { Events, type PoolEventName, type PoolEvents } from '../../core/events.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
+import type { InvalidateOptions } from '../../core/managed-pool.ts'
 import { Operations } from '../../core/operations.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { sumStats } from '../../core/sum-stats.ts'
@@ -74,6 +75,25 @@ export class AgentPool {
     if (!this.events.heard(event)) return
     this.events.queue(event, payload)
     this.events.flush()
+  }
+
+  /** Has every socket replaced: idle ones now, used ones when their request is over, as the engine does. */
+  invalidate({ spreadMillis = 0, interruptInUse = false }: InvalidateOptions = {}): void {
+    const now = performance.now()
+    for (const { sockets, freeSockets } of this.agents) {
+      for (const socket of [sockets, freeSockets].flatMap((all) => Object.values(all).flatMap((some) => some ?? []))) {
+        const kept = keptOf(socket)
+        if (kept === undefined) continue
+        if (spreadMillis > 0) {
+          kept.expiresAt = Math.min(kept.expiresAt, now + spreadMillis * Math.random())
+          this.idle.watch(kept.expiresAt)
+          continue
+        }
+        kept.isStale = true
+        kept.reason = 'stale'
+        if (kept.since < 0 ? !socket.connecting : interruptInUse) socket.destroy()
+      }
+    }
   }
 
   ledger(scheme: string, target: RequestTarget): AgentLedger {
@@ -277,6 +297,10 @@ export function pooledAgent(Base: AgentClass, scheme: 'http:' | 'https:', pool: 
       kept.ledger.ended(kept, now)
       if (pool.state !== 'open') {
         kept.reason = 'close'
+        return false
+      }
+      if (kept.isStale) {
+        kept.reason = 'stale'
         return false
       }
       if (now >= kept.expiresAt) {

@@ -1,5 +1,6 @@
 import { OptionError } from '../../core/errors.ts'
 import type { HealthCheck, HealthOptions } from '../../core/managed-pool.ts'
+import { resolveOptions } from '../../core/options.ts'
 import type { AcquireOptions, Pool } from '../../core/pool.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import type { ClusterNode } from './cluster-dialect.ts'
@@ -111,6 +112,11 @@ export class RedisClusterPool<C, N> extends LanedPool<C> {
   /** Changes the sizes of the exclusive lanes while they run: `max` and `min` are those of each node. */
   resize(sizes: { min?: number; max?: number }): void {
     this.#nodes.resize(sizes)
+  }
+
+  /** The options of the lane of each node. */
+  override get options(): Pool<DriverClient>['options'] {
+    return resolveOptions(this.kind, this.#nodes.options)
   }
 
   /** Every node that the driver knows, with its connections. Empty before the first command. */

@@ -8,7 +8,7 @@ import type { Dialect, DriverClient } from './driver.ts'
 import type { DriverErrors } from './driver-errors.ts'
 import type { ExclusiveOptions, FaceOwner } from './face-host.ts'
 import { RedisFactory, type RedisFactoryHost } from './factory.ts'
-import { lend } from './leased-client.ts'
+import { lend, overError } from './leased-client.ts'
 import { MaxRetriesPerRequestError } from './shared-lane.ts'
 
 export interface ExclusiveLaneHost extends RedisFactoryHost {
@@ -92,6 +92,7 @@ export class ExclusiveLane {
     } catch (error) {
       if (isReadOnly(error)) this.#host.readOnly(client)
       if (!lease.released) lease.release(error)
+      else if (!owner.ended && !this.#host.isClosing) throw overError(lease, this.pool.name)
       throw error
     } finally {
       this.#blocked.delete(client)

@@ -36,9 +36,9 @@ export interface FaceBasics {
 /** What a face asks of its pool. */
 export interface FaceHost {
   readonly name: string
-  /** Whether somebody hears of slow commands. */
+  /** Whether the command that is about to be sent is to be measured: it is timed, or somebody hears of slow ones. */
   readonly watched: boolean
-  /** Sends a command of the shared lane, and announces it where it is slow. */
+  /** Sends a command of the shared lane, takes its time, and announces it where it is slow. */
   measured<R>(label: string, send: () => R): R
   /** A shared connection that takes commands at this instant. */
   pick(): DriverClient | undefined

@@ -26,6 +26,7 @@ export interface RedisFactoryHost {
 export class RedisFactory implements ResourceFactory<DriverClient> {
   readonly kind = 'redis'
   readonly target: string | undefined
+  readonly partOf: string | undefined
   readonly #dialect: Dialect
   readonly #lane: LaneName
   readonly #host: RedisFactoryHost
@@ -33,9 +34,15 @@ export class RedisFactory implements ResourceFactory<DriverClient> {
   /** Clients whose end is no loss to tell: they are connecting still, or being destroyed. */
   readonly #untold = new WeakSet<DriverClient>()
 
-  /** @param target - where it leads to, of the one lane by which a pool is counted */
-  constructor(dialect: Dialect, lane: LaneName, host: RedisFactoryHost, target?: string) {
-    this.target = target
+  /** @param counted - of the one lane by which a pool is counted: where it leads to, and what the pool is called */
+  constructor(
+    dialect: Dialect,
+    lane: LaneName,
+    host: RedisFactoryHost,
+    counted: { readonly target?: string | undefined; readonly name?: string } = {},
+  ) {
+    this.target = counted.target
+    this.partOf = counted.name
     this.#dialect = dialect
     this.#lane = lane
     this.#host = host

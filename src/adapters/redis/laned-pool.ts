@@ -5,12 +5,21 @@ import { addDistributions, type Distributions } from '../../core/distribution.ts
 import type { PoolEventName, PoolEvents } from '../../core/events.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
-import type { CloseOptions, HealthCheck, HealthOptions, LookOptions, ManagedPool } from '../../core/managed-pool.ts'
+import type {
+  CloseOptions,
+  HealthCheck,
+  HealthOptions,
+  InvalidateOptions,
+  LookOptions,
+  ManagedPool,
+  PoolCore,
+  Steering,
+} from '../../core/managed-pool.ts'
 import { Pool, type AcquireOptions, type ReadyOptions } from '../../core/pool.ts'
 import type { LeaseInfo, ResourceInfo, WaiterInfo } from '../../core/report.ts'
 import type { PoolStats } from '../../core/stats.ts'
 import { sumStats } from '../../core/sum-stats.ts'
-import { distributionsOf, leasesOf, resourcesOf, waitersOf } from '../../core/together.ts'
+import { distributionsOf, leasesOf, resourcesOf, takeAwayFrom, waitersOf } from '../../core/together.ts'
 import { isReadOnly } from './classify.ts'
 import type { Dialect, DriverClient } from './driver.ts'
 import { DriverErrors } from './driver-errors.ts'
@@ -35,7 +44,7 @@ export interface SharedLaneStats extends PoolStats {
 }
 
 /** What a pool for one server and a pool for a cluster have in common: faces, two of the three lanes, watching, ending. */
-export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
+export abstract class LanedPool<C> implements ManagedPool, Steering, AsyncDisposable {
   /** Names it in errors, events and statistics. */
   readonly name: string
   readonly kind = 'redis'
@@ -60,6 +69,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   readonly #subscriptions = new Set<() => Promise<void>>()
   readonly #whenClosed = new Set<(report: CloseReport) => void>()
   #client: C | undefined
+  #suspended = false
   #closing: Promise<CloseReport> | undefined
   #closed = false
 
@@ -156,6 +166,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
         const child = this.makeChild({ poolName: `${this.name}/${++this.#spawned}`, ...override })
         this.#children.add(child)
         for (const [event, listener] of this.#listening) child.on(event, listener)
+        if (this.#suspended) child.suspend()
         child.on('closed', () => this.#childClosed(child))
         return child.client as DriverClient
       },
@@ -170,17 +181,21 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
   }
 
   #host(): FaceHost {
-    const { operations } = this.#shared.pool
+    const { times, pool } = this.#shared
+    const { operations } = pool
     return {
       name: this.name,
       get watched() {
-        return operations.watched
+        return times.due || operations.watched
       },
-      measured: (label, send) => operations.run({ describe: () => label }, send),
+      measured: (label, send) => {
+        const run = operations.watched ? () => operations.run({ describe: () => label }, send) : send
+        return times.due ? times.take(run) : run()
+      },
       pick: () => {
         if (this.#closing !== undefined) return undefined
         const client = this.#shared.pick()
-        if (client !== undefined) this.#shared.commands++
+        if (client !== undefined) times.sent++
         return client
       },
       queued: async (run, options) => {
@@ -188,7 +203,7 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
           if (this.#closing !== undefined) throw this.#errors.closed()
           const askedAt = operations.now()
           return await this.#shared.queued((client) => {
-            this.#shared.commands++
+            times.sent++
             if (!operations.watched) return run(client)
             const waitMillis = operations.now() - askedAt
             return operations.run({ describe: () => options.label, waitMillis }, () => run(client))
@@ -262,29 +277,29 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     return sumStats({ name: this.name, kind: this.kind, state: this.state, max: Infinity }, lanes, past)
   }
 
-  /** The options of the lane that `max` and `min` are about; in a cluster, those of any node, once there is one. */
+  /** The options of the lane that `max` and `min` are about. */
   get options(): Pool<DriverClient>['options'] | undefined {
     return this.exclusivePools()[0]?.options
   }
 
   /** The lanes, and the pools of duplicates. */
-  parts(): (readonly [name: string, pool: ManagedPool])[] {
+  parts(): (readonly [name: string, pool: ManagedPool & PoolCore])[] {
     return this.#present.map((pool) => [pool.name, pool])
   }
 
   /** The connections that somebody has for themselves, longest first. */
   leases(options?: LookOptions): LeaseInfo[] {
-    return leasesOf(this.#present, options)
+    return leasesOf(this.parts(), options)
   }
 
   /** Who waits for a connection of any lane, longest first. */
   waiters(options?: LookOptions): WaiterInfo[] {
-    return waitersOf(this.#present, options)
+    return waitersOf(this.parts(), options)
   }
 
   /** The connections of all lanes, the oldest first; those of each lane count from 1. */
   resources(options?: LookOptions): ResourceInfo[] {
-    return resourcesOf(this.#present, options)
+    return resourcesOf(this.parts(), options)
   }
 
   /** How long things took, in all lanes that there are and were. */
@@ -292,9 +307,32 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     return distributionsOf(this.#present, this.#pastTimes)
   }
 
+  /** No command goes out and no connection is leased until {@link resume}; they wait, and their deadlines run. */
+  suspend(): void {
+    this.#suspended = true
+    this.#shared.suspend()
+    for (const pool of this.#others) pool.suspend()
+  }
+
+  resume(): void {
+    this.#suspended = false
+    this.#shared.resume()
+    for (const pool of this.#others) pool.resume()
+  }
+
+  /** Has the connections of all lanes replaced. What was sent is answered; subscribers stay until they are given back. */
+  invalidate(options?: InvalidateOptions): void {
+    for (const pool of this.#present) pool.invalidate(options)
+  }
+
+  /** Takes a connection away from whoever has it alone; false where nobody has. @param lane - as {@link leases} says */
+  takeAway(resourceId: number, lane?: string): boolean {
+    return takeAwayFrom(this.parts(), resourceId, lane)
+  }
+
   protected sharedStats(): SharedLaneStats {
-    const { commands, inFlight } = this.#shared
-    return { ...this.#shared.pool.stats(), commands, inFlight }
+    const { times, inFlight, pool } = this.#shared
+    return { ...pool.stats(), commands: times.sent, inFlight }
   }
 
   /** Proves the shared lane by a round trip, and warns when exclusive connections are short. Never throws. */
@@ -372,12 +410,13 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     return this
   }
 
-  #pools(): Pool<DriverClient>[] {
-    return [this.#shared.pool, ...this.exclusivePools(), this.#subscribers]
+  /** All but the shared lane. */
+  get #others(): (Pool<DriverClient> | LanedPool<C>)[] {
+    return [...this.exclusivePools(), this.#subscribers, ...this.#children]
   }
 
   get #present(): (Pool<DriverClient> | LanedPool<C>)[] {
-    return [...this.#pools(), ...this.#children]
+    return [this.#shared.pool, ...this.#others]
   }
 
   /** A lane is gone; how long things took in it stays known. */
@@ -385,9 +424,10 @@ export abstract class LanedPool<C> implements ManagedPool, AsyncDisposable {
     this.#pastTimes = distributionsOf([pool], this.#pastTimes)
   }
 
-  /** Has the listeners of this pool hear a lane that came later. */
+  /** A lane that came later is heard by the listeners of this pool, and suspended with it. */
   protected hear(pool: Pool<DriverClient>): void {
     for (const [event, listener] of this.#listening) pool.on(event, listener)
+    if (this.#suspended) pool.suspend()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -94,7 +94,8 @@ export function lend<C extends DriverClient>(
 }
 
 /** The error of using what is over, as the lease itself words it. */
-function overError(lease: Lease<DriverClient>, pool: string): LeaseReleasedError {
+/** What whoever goes on with a lease is told that is over. */
+export function overError(lease: Lease<DriverClient>, pool: string): LeaseReleasedError {
   try {
     if (lease.released) lease.release()
   } catch (error) {

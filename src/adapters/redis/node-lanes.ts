@@ -85,6 +85,11 @@ export class NodeLanes {
     this.#options = { ...this.#options, ...sizes }
   }
 
+  /** Those of each node. */
+  get options(): PoolOptions<DriverClient> {
+    return this.#options
+  }
+
   /** Statistics of nodes that have left. */
   get past(): readonly PoolStats[] {
     return this.#past

@@ -1,6 +1,7 @@
 import { PoolClosedError } from '../../core/errors.ts'
 import { Pool, type AcquireOptions } from '../../core/pool.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
+import { CommandTimes } from './command-times.ts'
 import type { Dialect, DriverClient, Unanswered } from './driver.ts'
 import { RedisFactory, type RedisFactoryHost } from './factory.ts'
 import type { ResolvedRedisOptions } from './options.ts'
@@ -40,19 +41,20 @@ interface Waiting {
  */
 export class SharedLane {
   readonly pool: Pool<DriverClient>
+  readonly times: CommandTimes
   readonly #dialect: Dialect
   readonly #offlineQueue: boolean
   /** Connections that take commands now. */
   readonly #live: DriverClient[] = []
   #next = 0
   #waits = false
+  /** On request: no command goes out. */
+  #suspended = false
   /** Commands on their way through the waiting room: nobody overtakes them. */
   #queued = 0
   readonly #waiting = new Set<Waiting>()
-  /** Commands sent since the lane was made. */
-  commands = 0
 
-  constructor(dialect: Dialect, { target, shared, offlineQueue }: ResolvedRedisOptions, host: SharedLaneHost) {
+  constructor(dialect: Dialect, { name, target, shared, offlineQueue }: ResolvedRedisOptions, host: SharedLaneHost) {
     this.#dialect = dialect
     this.#offlineQueue = offlineQueue
     const lane: RedisFactoryHost = {
@@ -80,14 +82,30 @@ export class SharedLane {
         this.#countFailure()
       },
     }
-    this.pool = new Pool(new RedisFactory(dialect, 'shared', lane, target), shared)
+    this.pool = new Pool(new RedisFactory(dialect, 'shared', lane, { target, name }), shared)
+    this.times = new CommandTimes(this.pool)
   }
 
   #setWaits(waits: boolean): void {
     if (waits === this.#waits) return
     this.#waits = waits
-    if (waits) this.pool.suspend()
+    this.#hold()
+  }
+
+  #hold(): void {
+    if (this.#waits || this.#suspended) this.pool.suspend()
     else this.pool.resume()
+  }
+
+  /** Commands wait until {@link resume}; those that were sent are answered. */
+  suspend(): void {
+    this.#suspended = true
+    this.#hold()
+  }
+
+  resume(): void {
+    this.#suspended = false
+    this.#hold()
   }
 
   /** Whether the driver is connecting again by itself, and commands wait until it has. */
@@ -96,7 +114,7 @@ export class SharedLane {
   }
 
   get state(): PoolState {
-    return this.#waits ? 'paused' : this.pool.state
+    return this.#waits && !this.#suspended ? 'paused' : this.pool.state
   }
 
   /** Connections that take commands now. */
@@ -111,7 +129,7 @@ export class SharedLane {
 
   /** A connection that takes commands at this instant; nothing while some wait for one. */
   pick(): DriverClient | undefined {
-    if (this.#queued > 0) return undefined
+    if (this.#queued > 0 || this.#suspended) return undefined
     const live = this.#live
     if (live.length <= 1) return live[0]
     this.#next = (this.#next + 1) % live.length

@@ -5,7 +5,7 @@ import { Histogram } from '../../../src/core/histogram.ts'
 import type { PoolEventSource } from '../../../src/core/managed-pool.ts'
 import { Counters } from '../../../src/core/stats.ts'
 import { sumStats } from '../../../src/core/sum-stats.ts'
-import { distributionsOf, leasesOf, resourcesOf, waitersOf } from '../../../src/core/together.ts'
+import { distributionsOf, leasesOf, resourcesOf, waitersOf, type Part } from '../../../src/core/together.ts'
 
 const GAUGES = ['total', 'idle', 'used', 'maintaining', 'closing', 'creating', 'zombies', 'waiting', 'min', 'leases']
 const COUNTERS = Object.keys(new Counters()).filter((name) => name !== 'destroyed')
@@ -81,10 +81,13 @@ describe('what can be seen of several pools', () => {
       return { wait: histogram.distribution(), use: histogram.distribution(), create: histogram.distribution() }
     },
   })
-  const parts = [part(5, 1), { on: () => undefined }, part(9, 3)]
+  const pools = [part(5, 1), { on: () => undefined }, part(9, 3)]
+  const parts = pools.map((pool, index): Part => [`part ${index}`, pool])
 
   it('is what each of them shows, the longest first, as many as are asked for', () => {
     expect(leasesOf(parts).map(({ heldMillis }) => heldMillis)).toEqual([9, 5, 3, 1])
+    expect(leasesOf(parts).map((each) => each.part)).toEqual(['part 2', 'part 0', 'part 2', 'part 0'])
+    limits.splice(0, 2)
     expect(leasesOf(parts, { limit: 2 }).map(({ heldMillis }) => heldMillis)).toEqual([9, 5])
     expect(waitersOf(parts).map(({ waitedMillis }) => waitedMillis)).toEqual([9, 5, 3, 1])
     expect(waitersOf(parts, { limit: 1 }).map(({ waitedMillis }) => waitedMillis)).toEqual([9])
@@ -96,7 +99,7 @@ describe('what can be seen of several pools', () => {
 
   it('has the distributions of all, and of those that are gone', () => {
     const past = { wait: NO_DISTRIBUTION, use: { ...NO_DISTRIBUTION, count: 4, zeros: 4 }, create: NO_DISTRIBUTION }
-    const { wait, use, create } = distributionsOf(parts, past)
+    const { wait, use, create } = distributionsOf(pools, past)
     expect([wait.count, use.count, create.count]).toEqual([4, 8, 4])
     expect([wait.sumMillis, use.sumMillis]).toEqual([18, 18])
   })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Pool, PoolError, PoolGroup } from 'millpond'
+import { Pool, PoolError, PoolGroup, type ManagedPool } from 'millpond'
 import { FakeFactory, ManualClock } from 'millpond/testing'
 
 function setUp(options: object = {}): { clock: ManualClock; group: PoolGroup<string, Pool<unknown>>; made: string[] } {
@@ -53,6 +53,71 @@ describe('a group of pools', () => {
     expect([...group.keys()]).toEqual(['b', 'c'])
     leases[1]?.release()
     await group.close()
+  })
+
+  it('is suspended and resumed as a whole, pools to come included', async () => {
+    const { group, clock } = setUp()
+    const [a] = [group.get('a')]
+    group.suspend()
+    group.suspend()
+    const b = group.get('b')
+    expect([group.state, a.state, b.state]).toEqual(['suspended', 'suspended', 'suspended'])
+    expect(await group.health()).toMatchObject({ status: 'warn', message: 'Pool group is suspended' })
+    const acquiring = b.acquire()
+    await clock.settle()
+    expect(group.stats().waiting).toBe(1)
+    group.resume()
+    ;(await acquiring).release()
+    expect([group.state, a.state, b.state]).toEqual(['open', 'open', 'open'])
+    await group.close()
+    group.suspend()
+    expect(group.state).toBe('closed')
+  })
+
+  it('says whose each resource is, and takes that one away', async () => {
+    const { group } = setUp()
+    const whole = new PoolGroup<string, PoolGroup<string, Pool<unknown>>>({ name: 'regions' }, () => group)
+    whole.get('eu')
+    const [a, b] = [await group.get('a').acquire({ label: 'a' }), await group.get('b').acquire({ label: 'b' })]
+    expect(whole.leases().map(({ resourceId, label, part }) => [resourceId, label, part])).toEqual([
+      [1, 'a', 'eu › a'],
+      [1, 'b', 'eu › b'],
+    ])
+    expect(whole.resources().map(({ part }) => part)).toEqual(['eu › a', 'eu › b'])
+    expect([group.takeAway(1), group.takeAway(1, 'c'), group.takeAway(2, 'b'), whole.takeAway(1, 'b')]).toEqual([false, false, false, false]) // prettier-ignore
+    expect(whole.takeAway(1, 'eu › b')).toBe(true)
+    expect([a.released, b.released]).toEqual([false, true])
+    expect(group.takeAway(1, 'a')).toBe(true)
+    expect(a.released).toBe(true)
+    await whole.close()
+  })
+
+  it('has every resource replaced, of all pools or of none', async () => {
+    const { group, clock } = setUp()
+    for (const key of ['a', 'b']) await group.get(key).use(() => undefined)
+    group.invalidate({ reason: 'failover' })
+    await clock.settle()
+    expect(group.stats()).toMatchObject({ idle: 0, destroyed: { stale: 2 } })
+    const foreign = new Pool(new FakeFactory(), { name: 'foreign' })
+    // A view on a pool that somebody else runs.
+    const view: ManagedPool = {
+      name: 'view',
+      kind: 'thing',
+      state: 'open',
+      stats: () => foreign.stats(),
+      health: () => foreign.health(),
+      close: () => foreign.close(),
+      on: () => undefined,
+    }
+    const mixed = new PoolGroup<string>({ name: 'mixed' }, (key) =>
+      key === 'view' ? view : new Pool(new FakeFactory()),
+    )
+    mixed.get('ours')
+    mixed.get('view')
+    expect(codeOf(() => mixed.suspend())).toBe('ERR_POOL_OPTION')
+    expect(codeOf(() => mixed.invalidate())).toBe('ERR_POOL_OPTION')
+    expect([mixed.state, mixed.get('ours').state]).toEqual(['open', 'open'])
+    await Promise.all([group.close(), mixed.close()])
   })
 
   it('closes pools that nobody asks for', async () => {
