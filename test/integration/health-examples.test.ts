@@ -63,7 +63,7 @@ it('nest’s terminus tells up and down', async () => {
   expect(await up.json()).toMatchObject({ status: 'ok', details: { pools: { status: 'up', message: 'Ready' } } })
   const downOf = async () => {
     const down = await fetch(`${url}/health/ready`)
-    return { status: down.status, ...((await down.json()) as { error: unknown }) }
+    return { ...((await down.json()) as { error: unknown }), status: down.status }
   }
   fail()
   pool.invalidate()
