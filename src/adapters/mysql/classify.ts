@@ -77,6 +77,12 @@ export function isServerError(error: unknown): boolean {
   return typeof errno === 'number' && errno > 0 && typeof sqlState === 'string'
 }
 
+/** Whether the server ends the connection on which it answers so; the socket says it only later. */
+export function endsConnection(errno: number): boolean {
+  const known = BY_ERRNO[errno]
+  return known === 'disconnect' || known === 'restart'
+}
+
 /** What an error of mysql2, of the server, or of the socket says about the connection. */
 export function classifyMysql(error: unknown): FailureClass {
   if (error instanceof NotWritableError) return 'role-change'

@@ -191,7 +191,8 @@ export class MysqlFactory implements ResourceFactory<PooledConnection> {
 
   isBroken(connection: PooledConnection, error?: unknown): boolean {
     const { session } = connection
-    if (isDead(connection) || (isBusy(connection) && !session.failing) || session.foreign) return true
+    if (isDead(connection) || session.ended || session.foreign) return true
+    if (isBusy(connection) && !session.failing) return true
     // A reset would undo what a listener has set up, and cannot choose "no database" again.
     const { resetSession } = this.#options
     if (session.marked && resetSession === 'auto' && this.#host.isSetUp()) return true

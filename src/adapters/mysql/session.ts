@@ -1,3 +1,4 @@
+import { endsConnection } from './classify.ts'
 import type { DriverCommand, DriverPacket } from './driver.ts'
 import { AUTOCOMMIT, changesIn, errnoOf, IN_TRANSACTION, isError, SESSION_CHANGED, statusOf } from './protocol.ts'
 import { textOf } from './watched.ts'
@@ -30,6 +31,8 @@ export class Session {
   marked = false
   /** The user was changed: the connection is not the pool's any more. */
   foreign = false
+  /** The server has said that it ends the connection. */
+  ended = false
   /** The default database, after a USE. */
   schema: string | undefined
   /** The server accepted the trackers; without them nobody can tell whether a session took on state. */
@@ -57,7 +60,9 @@ export class Session {
   /** Looks at a packet before the driver does. */
   note(packet: DriverPacket, command: DriverCommand): void {
     if (isError(packet)) {
-      if (errnoOf(packet) !== DEADLOCK) {
+      const errno = errnoOf(packet)
+      if (endsConnection(errno)) this.ended = true
+      if (errno !== DEADLOCK) {
         // A routine that fails may leave its transaction open, and an error carries no status.
         if (this.#quiet === 0 && ROUTINE.test(textOf(command))) {
           this.#status |= IN_TRANSACTION
