@@ -361,7 +361,12 @@ describe('options of a MySQL pool', () => {
       maxIdle: 10,
       idleTimeout: 60_000,
       waitForConnections: true,
-      connectionConfig: { connectTimeout: 10_000, enableKeepAlive: true, maxPreparedStatements: 1_600 },
+      connectionConfig: {
+        connectTimeout: 10_000,
+        enableKeepAlive: true,
+        keepAliveInitialDelay: 30_000,
+        maxPreparedStatements: 1_600,
+      },
     })
     await using unlimited = mysqlPool(mysql, {
       connectionLimit: 0,

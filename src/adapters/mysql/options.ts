@@ -209,6 +209,8 @@ function driverOptions(
   // The driver's own deadline, so that a connect that hangs fails with its own error.
   const connectMillis = face.connectTimeout ?? face.createTimeoutMillis ?? CONNECT_MILLIS
   driver['connectTimeout'] = connectMillis === Infinity ? 0 : connectMillis
+  // A peer that is gone without a word: without it the kernel begins to ask after two hours.
+  driver['keepAliveInitialDelay'] ??= 30_000
   driver['maxPreparedStatements'] ??= Math.max(16, Math.floor(PREPARED_STATEMENTS / Math.min(max, 1_000)))
   if (typeof driver['password'] === 'function') delete driver['password']
   return driver

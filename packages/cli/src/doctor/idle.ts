@@ -90,7 +90,7 @@ const HABITS: Readonly<Record<string, Habit>> = {
   ioredis: { idleMillis: () => Infinity, probeMillis: (options) => probed({ keepAlive: 30_000, ...options }, 'keepAlive', true), probe: '`keepAlive: 60_000`' },
   redis: { idleMillis: () => Infinity, probeMillis: () => 30_000 },
   pgPool: ours(10_000, ['idleTimeoutMillis'], (options) => (options['keepAlive'] === false ? Infinity : 30_000)),
-  mysqlPool: ours(60_000, ['idleTimeoutMillis', 'idleTimeout'], mysqlProbe),
+  mysqlPool: ours(60_000, ['idleTimeoutMillis', 'idleTimeout'], (options) => mysqlProbe({ keepAliveInitialDelay: 30_000, ...options })),
   redisPool: ours(300_000, ['idleTimeoutMillis'], () => 30_000),
   redisClusterPool: ours(300_000, ['idleTimeoutMillis'], () => 30_000),
 } // prettier-ignore
