@@ -1,6 +1,7 @@
 // npm run mutation:check: which changes of the engine no test noticed, in the last `npm run mutation`, and has each a reason
-// in `test/mutation-survivors.json`? With `--write` it brings the table of `test/mutation.md` up to date.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+// in `test/mutation-survivors/`? With `--write` it brings the rows of that run's
+// files in `test/mutation.md` up to date.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { format, resolveConfig } from 'prettier'
 import { scoreOf, survivorsOf, table } from './report.mjs'
@@ -13,17 +14,21 @@ if (!existsSync(place('coverage/mutation.json'))) {
   process.exit(1)
 }
 const report = read('coverage/mutation.json')
-const reasons = read('test/mutation-survivors.json')
+const reasons = readdirSync(place('test/mutation-survivors')).flatMap((name) =>
+  read(`test/mutation-survivors/${name}`).flatMap(({ survivors: explained }) =>
+    explained.map((survivor) => ({ file: name.replace('.json', '.ts'), ...survivor })),
+  ),
+)
 
 // The same change of the same words is one survivor, wherever in its file it stands.
 const keyOf = ({ file, code, change }) => [file, code, change].join('\n')
-const known = new Set(reasons.flatMap(({ survivors }) => survivors.map(keyOf)))
+const known = new Set(reasons.map(keyOf))
 const survivors = survivorsOf(report)
 const unexplained = survivors.filter((survivor) => !known.has(keyOf(survivor)))
 const present = new Set(survivors.map(keyOf))
-const gone = reasons
-  .flatMap(({ survivors: explained }) => explained)
-  .filter((survivor) => report.files[`src/core/${survivor.file}`] !== undefined && !present.has(keyOf(survivor)))
+const gone = reasons.filter(
+  (survivor) => report.files[`src/core/${survivor.file}`] !== undefined && !present.has(keyOf(survivor)),
+)
 
 for (const { file, line, code, change, isReached } of unexplained)
   console.log(`${file}:${line}  ${code}\n    ${change}${isReached ? '' : '  (no test goes there)'}`)
@@ -33,10 +38,9 @@ console.log(`${detected} of ${all} noticed (${score}), ${unexplained.length} wit
 
 if (process.argv.includes('--write')) {
   const path = place('test/mutation.md')
-  const text = readFileSync(path, 'utf8').replace(
-    /(<!-- table -->\n)[^]*(<!-- end -->)/,
-    (_, begin, end) => `${begin}\n${table(report, (survivor) => known.has(keyOf(survivor)))}\n${end}`,
-  )
-  writeFileSync(path, await format(text, { ...(await resolveConfig(path)), filepath: path }))
+  const [, above, before, below] = /^([^]*<!-- table -->\n)([^]*)(<!-- end -->[^]*)$/.exec(readFileSync(path, 'utf8'))
+  const after = table(report, (survivor) => known.has(keyOf(survivor)), before)
+  const formatted = await format(after, { ...(await resolveConfig(path)), filepath: path })
+  writeFileSync(path, `${above}\n${formatted}\n${below}`)
 }
 process.exitCode = unexplained.length === 0 && gone.length === 0 ? 0 : 1

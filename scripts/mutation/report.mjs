@@ -1,7 +1,7 @@
 const DETECTED = ['Killed', 'Timeout']
 const UNDETECTED = ['Survived', 'NoCoverage']
 
-/** Every mutant that no test noticed, as it is named in `test/mutation-survivors.json`. */
+/** Every mutant that no test noticed, as it is named in `test/mutation-survivors/`. */
 export function survivorsOf({ files }) {
   return Object.entries(files).flatMap(([path, { source, mutants }]) => {
     const lines = source.split('\n')
@@ -29,26 +29,37 @@ export function scoreOf(files) {
   for (const { mutants } of files) for (const { status } of mutants) counts[status] = (counts[status] ?? 0) + 1
   const detected = sum(counts, DETECTED)
   const all = detected + sum(counts, UNDETECTED)
-  return { counts, detected, all, score: all === 0 ? '–' : `${((100 * detected) / all).toFixed(1)} %` }
+  return { counts, detected, all, score: percent(detected, all) }
 }
 
-/** The table of all files, in Markdown; `isExplained` tells of a survivor whether its reason is written down. */
-export function table({ files }, isExplained) {
-  const row = (name, part) => {
-    const { counts, detected, all, score } = scoreOf(Object.values(part))
-    const explained = survivorsOf({ files: part }).filter(isExplained).length
-    return `| ${[name, all, detected, counts.Timeout, explained, all - detected - explained, score].join(' | ')} |`
+/** The table of all files, in Markdown: those of this run anew, the others as they were; `isExplained` tells of a survivor whether its reason is written down. */
+export function table({ files }, isExplained, before) {
+  const rows = new Map(rowsOf(before))
+  for (const [path, file] of Object.entries(files)) {
+    const { counts, detected, all } = scoreOf([file])
+    const explained = survivorsOf({ files: { [path]: file } }).filter(isExplained).length
+    if (all > 0)
+      rows.set(path.replace('src/core/', ''), [all, detected, counts.Timeout, explained, all - detected - explained])
   }
+  const total = [...rows.values()].reduce((sums, row) => sums.map((each, index) => each + row[index]), [0, 0, 0, 0, 0])
+  const line = (name, row) => `| ${[name, ...row, percent(row[1], row[0])].join(' | ')} |`
   return [
     '| file | mutants | noticed | of these, by never ending | survivors with a reason | without | score |',
     '| --- | ---: | ---: | ---: | ---: | ---: | ---: |',
-    ...Object.entries(files)
-      .filter(([, file]) => scoreOf([file]).all > 0)
-      .map(([path, file]) => row(`\`${path.replace('src/core/', '')}\``, { [path]: file })),
-    row('**all of these**', files),
+    ...[...rows].sort(([one], [other]) => (one < other ? -1 : 1)).map(([name, row]) => line(`\`${name}\``, row)),
+    line('**all of these**', total),
     '',
   ].join('\n')
 }
 
+/** What {@link table} wrote: the five counts of each file. */
+function rowsOf(text) {
+  return [...text.matchAll(/^\| `(.+?)`((?: *\| *\d+){5})/gm)].map(([, name, counts]) => [
+    name,
+    counts.match(/\d+/g).map(Number),
+  ])
+}
+
+const percent = (part, all) => (all === 0 ? '–' : `${((100 * part) / all).toFixed(1)} %`)
 const sum = (counts, names) => names.reduce((total, name) => total + counts[name], 0)
 const oneLine = (text) => text.replaceAll(/\s+/g, ' ').slice(0, 160)
