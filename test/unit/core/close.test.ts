@@ -146,7 +146,22 @@ describe('close', () => {
     expect(await closing).toMatchObject({ pendingCreates: 0, rejected: 2 })
   })
 
-  it('does not wait for ever for a create that heeds no signal, or a goodbye that never ends', async () => {
+  it('waits for a create that heeds no signal as long as for a goodbye, and ends what it opens later', async () => {
+    const { pool, ask, clock, factory } = setUp({ destroyTimeoutMillis: 1_000 })
+    factory.holdCreates()
+    ask()
+    await clock.settle()
+    const closing = pool.close({ timeoutMillis: 100 })
+    await clock.advance(1_099)
+    expect(pool.state).toBe('closing')
+    await clock.advance(1)
+    expect(await closing).toMatchObject({ pendingCreates: 1, closed: 0, durationMillis: 1_100 })
+    const late = factory.creates.shift()?.open()
+    await clock.settle()
+    expect(late?.destroyed).toBe('late')
+  })
+
+  it('does not wait for ever for a goodbye that never ends', async () => {
     const { pool, ask, clock, factory } = setUp({ destroyTimeoutMillis: 1_000 })
     const opened = ask()
     await clock.settle()

@@ -37,7 +37,7 @@ describe('who claims without a promise', () => {
     notes.lease?.release()
     await clock.settle()
     asked[1]?.lease?.release()
-    const free = claim(pool, new Notes(), 'named', 3)
+    const free = claim(pool, new Notes(), 'named')
     expect(free).toBeInstanceOf(Lease)
     expect((free as Lease<FakeResource>).label).toBe('named')
     ;(free as Lease<FakeResource>).release()

@@ -96,6 +96,17 @@ describe('upkeep', () => {
     expect(pool.stats()).toMatchObject({ idle: 0, destroyed: { idle: 1 } })
   })
 
+  it('keeps what `min` holds, and the same ones, also with an idle timeout of 0', async () => {
+    const { pool, take, clock } = setUp({ idleTimeoutMillis: 0, min: 2, minIdle: 1 })
+    for (const lease of await take(2)) lease.release()
+    await clock.settle()
+    const { created } = pool.stats()
+    const [again] = await take(1)
+    again?.release()
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ idle: 2, created, destroyed: { idle: created - 2 } })
+  })
+
   it('keeps alive, one at a time, only what `min` holds', async () => {
     const { pool, clock, factory, take } = setUp(
       { min: 2, max: 5, keepAliveMillis: 10_000, idleTimeoutMillis: 5_000 },
