@@ -16,7 +16,8 @@ export class Load {
   #recorded = 0
   // A field that is always a number is updated in place; one that may be undefined allocates each time.
   #meanUseMillis = NaN
-  #knownAt = -1
+  /** At which of the leases; nothing is known before there are more than 16. */
+  #knownAt = 0
   #median = 0
   #typical = 0
 
@@ -49,7 +50,7 @@ export class Load {
   /** Looked at anew only every 16 leases: under overload this is asked for every newcomer. */
   #knows(): boolean {
     if (this.#recorded < ENOUGH_SAMPLES) return false
-    if (this.#knownAt >= 0 && this.#recorded - this.#knownAt < 16) return true
+    if (this.#recorded - this.#knownAt < 16) return true
     this.#knownAt = this.#recorded
     const count = Math.min(this.#recorded, SAMPLES)
     const sorted = this.#recent.slice(0, count).sort()

@@ -122,7 +122,10 @@ describe('close', () => {
     const closing = pool.close({ timeoutMillis: 100 })
     await clock.advance(100)
     expect(waiting.code()).toBe('ERR_POOL_CLOSED')
-    expect(factory.creates[0]?.context.signal.aborted).toBe(true)
+    expect(factory.creates[0]?.context.signal.reason).toMatchObject({
+      name: 'StepCancelledError',
+      message: 'create took longer than 100 ms',
+    })
     const late = factory.creates.shift()?.open()
     await clock.settle()
     expect(late?.destroyed).toBe('late')

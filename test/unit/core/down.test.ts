@@ -108,6 +108,63 @@ describe('a server that is down', () => {
     expect(harness.factory.createCalls).toBe(1)
   })
 
+  it('is waited for without `failFastWhenDown`, and with it while the pool is suspended', async () => {
+    const waiting = setUp()
+    failing(waiting, { now: 'disconnect' })
+    waiting.ask()
+    await waiting.clock.settle()
+    const other = waiting.ask()
+    await waiting.clock.settle()
+    expect([waiting.pool.state, other.settled]).toEqual(['paused', false])
+    const suspended = setUp({ failFastWhenDown: true })
+    failing(suspended, { now: 'disconnect' })
+    suspended.ask()
+    await suspended.clock.settle()
+    suspended.pool.suspend()
+    const patient = suspended.ask()
+    await suspended.clock.settle()
+    expect([suspended.pool.state, patient.settled]).toEqual(['suspended', false])
+  })
+
+  it('is waited for by who can have what is open, though no more can be opened', async () => {
+    const harness = setUp({ max: 2 })
+    const { ask, take, clock } = harness
+    const [held] = await take(1)
+    failing(harness, { now: 'auth' })
+    const first = ask()
+    await clock.settle()
+    const second = ask()
+    await clock.settle()
+    expect([first.settled, second.settled]).toEqual([false, false])
+    held?.release()
+    await clock.settle()
+    first.lease?.release()
+    await clock.settle()
+    expect(second.lease?.resource.id).toBe(1)
+    second.lease?.release()
+  })
+
+  it('is not asked sooner by who comes where asking again does not help', async () => {
+    const harness = setUp()
+    const { ask, clock, factory } = harness
+    failing(harness, { now: 'auth' })
+    for (let attempt = 1; attempt <= 6; attempt++) {
+      ask()
+      await clock.advance(6_000)
+      expect(factory.createCalls).toBe(attempt)
+    }
+    ask()
+    await clock.settle()
+    expect(factory.createCalls).toBe(7)
+    for (let early = 0; early < 2; early++) {
+      await clock.advance(1_100)
+      const refused = ask()
+      await clock.settle()
+      expect(refused.code()).toBe('ERR_POOL_CREATE')
+      expect(factory.createCalls).toBe(7)
+    }
+  })
+
   it('is looked for at least once a second while callers are told at once, and seldom while nobody asks', async () => {
     const harness = setUp({ failFastWhenDown: true })
     const { clock, ask, factory } = harness

@@ -22,6 +22,11 @@ describe('what a lease typically takes', () => {
     expect(load.typicalUseMillis).toBe(19)
   })
 
+  it('is told by the middle one in size, not in time', () => {
+    const load = loadOf(...times(10, 10), 500, ...times(9, 10))
+    expect([load.medianUseMillis, load.typicalUseMillis]).toEqual([10, 14.5])
+  })
+
   it('is not what one job of a minute says', () => {
     expect(loadOf(...times(127, 10), 60_000).typicalUseMillis).toBeCloseTo(10.7, 1)
   })

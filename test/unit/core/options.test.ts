@@ -170,6 +170,12 @@ describe('what is given', () => {
     )
   })
 
+  it('may be no text where a number is wanted, and not null where an object is', () => {
+    expect(() => resolve({ acquireTimeoutMillis: '5000' })).toThrow(`got '5000' (string)`)
+    expect(() => resolve({ max: '10' })).toThrow(`got '10' (string)`)
+    expect(() => resolve({ clock: null })).toThrow('Expected `clock` to be an object, got null')
+  })
+
   it('names the pool that it is of', () => {
     const of = (options: object): unknown => {
       try {
@@ -202,5 +208,6 @@ describe('what is given', () => {
       'Unknown option `hooks.beforeAquire`; did you mean `hooks.beforeAcquire`?',
     )
     expect(() => resolve({ hooks: { afterRelase: () => undefined } })).toThrow('did you mean `hooks.afterRelease`?')
+    expect(() => resolve({ somethingElse: 1 })).toThrow(/^Unknown option `somethingElse`$/)
   })
 })

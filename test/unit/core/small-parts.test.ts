@@ -5,7 +5,7 @@ import { assertEntryMove, assertPoolMove, CLOSED, IDLE } from '../../../src/core
 import { checkOption, describeRule, nearestName, type OptionRule } from '../../../src/core/option-check.ts'
 import { formatMillis } from '../../../src/core/report.ts'
 import { sumStats } from '../../../src/core/sum-stats.ts'
-import { Pool, PoolError } from 'millpond'
+import { AcquireTimeoutError, Pool, PoolError } from 'millpond'
 import { FakeFactory, ManualClock } from 'millpond/testing'
 
 describe('the clock of the process', () => {
@@ -94,6 +94,13 @@ describe('the nearest name', () => {
     expect(nearestName('', known)).toBeUndefined()
     expect(nearestName('completelyDifferent', known)).toBeUndefined()
   })
+
+  it('is none that takes three changes of a short name, wherever they are', () => {
+    expect(nearestName('cdef', ['xycdeg'])).toBeUndefined()
+    expect(nearestName('a', ['xyz'])).toBeUndefined()
+    expect(nearestName('abcd', ['xyc'])).toBeUndefined()
+    expect(nearestName('abcd', ['xbc'])).toBe('xbc')
+  })
 })
 
 describe('a duration in a message', () => {
@@ -111,6 +118,14 @@ describe('a duration in a message', () => {
 describe('errors', () => {
   it('are recognized by their brand, and nothing else is', () => {
     for (const other of [undefined, null, 'text', new Error('no'), {}]) expect(PoolError.is(other)).toBe(false)
+  })
+
+  it('have a cause only where there is one', () => {
+    const [plain, caused] = [undefined, 'the server is down'].map(
+      (cause) => new AcquireTimeoutError('orders', 'too late', 1, 0, {} as AcquireTimeoutError['report'], cause),
+    )
+    expect(plain).not.toHaveProperty('cause')
+    expect(caused).toHaveProperty('cause', 'the server is down')
   })
 })
 
