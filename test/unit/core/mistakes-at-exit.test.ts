@@ -112,6 +112,16 @@ describe('an exit', () => {
     pools.forEach(close)
   })
 
+  it('of a pool that everybody forgot is none, and keeps nobody from being told of another', () => {
+    const first = suspect('first')
+    const { pools } = shared[KEY] as { pools: Set<{ deref(): undefined }> }
+    pools.add({ deref: () => undefined })
+    const last = suspect('last')
+    exit()
+    expect(said.map((line) => /pool "(.*)":/.exec(line)?.[1])).toEqual(['first', 'last'])
+    for (const pool of [first, last]) close(pool)
+  })
+
   it('of a process that ends by itself is none', () => {
     const pool = suspect('by itself')
     endByItself()
