@@ -35,7 +35,7 @@ check(
 )
 checkNative()
 // The latest undici 7 is the one of this repository, which `npm test` runs on; the lowest one is installed beside it.
-checkUndici('7.0.0')
+checkUndici('7.29.1')
 checkUndici('8.13.1', '24.21.0')
 
 publish()

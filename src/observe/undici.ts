@@ -160,8 +160,10 @@ export class UndiciView extends WatchedOrigins {
         return original(wish, (error, socket) => {
           if (error) failed(error, mine)
           connected(error, socket)
-          // Connected, but nobody wants it any more.
-          failed(undefined, mine)
+          // Connected, but nobody wants it any more. undici 6, most of 7, and Node's own copies take note of a connection
+          // a few promises later.
+          if (client.destroyed === true) failed(undefined, mine)
+          else if (opening === mine) setImmediate(() => failed(undefined, mine))
         })
       }
     })
