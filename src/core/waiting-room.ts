@@ -141,16 +141,16 @@ export class WaitingRoom<T> implements WaiterHost<T> {
   leave(waiter: Waiter<T>, now: number): void {
     this.#queue.servedBefore(waiter)
     this.#futility.turn()
-    this.#takeOut(waiter)
     this.#controlledDelay?.note(now, now - waiter.queuedAt)
-    if (this.#queue.size === 0) this.#controlledDelay?.noteEmpty(now)
+    this.#takeOut(waiter, now)
   }
 
   /** Ends a waiter without a lease. */
   fail(waiter: Waiter<T>, reason: AcquireFailure, error: unknown): void {
-    this.#takeOut(waiter)
+    const now = this.#context.clock.turnNow()
+    this.#takeOut(waiter, now)
     const { request } = waiter
-    const waitedMillis = this.#context.clock.turnNow() - waiter.queuedAt
+    const waitedMillis = now - waiter.queuedAt
     this.#count(reason, request?.label, waitedMillis, error, request?.caller)
     if (request?.caller !== undefined) announce.waited(this.#context, request, waitedMillis, false)
     waiter.reject(error)
@@ -218,9 +218,12 @@ export class WaitingRoom<T> implements WaiterHost<T> {
     return true
   }
 
-  #takeOut(waiter: Waiter<T>): void {
+  #takeOut(waiter: Waiter<T>, now: number): void {
     this.#queue.remove(waiter)
-    if (this.#queue.size === 0) this.#futility.over()
+    if (this.#queue.size === 0) {
+      this.#futility.over()
+      this.#controlledDelay?.noteEmpty(now)
+    }
     this.#context.deadlines.remove(waiter)
     if (waiter.request?.scope !== undefined) countWaiting(waiter.request.scope, -1)
   }

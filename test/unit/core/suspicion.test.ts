@@ -65,6 +65,7 @@ describe('a witness', () => {
     for (const failure of ['disconnect', 'role-change'] as const) {
       const { take, factory, clock } = await idle(4)
       const [lease] = await take(1)
+      await clock.advance(10)
       lease?.release(new FakeError(failure))
       await clock.settle()
       expect(factory.validateCalls).toBe(1)
