@@ -7,17 +7,17 @@ import { fileURLToPath } from 'node:url'
 
 /** The most that a door may load, in kB of plain files: comments included, as they are published. */
 const BUDGET_KB = {
-  '.': 250,
+  '.': 255,
   './config': 160,
   './dashboard': 400,
-  './grpc': 270,
-  './http': 350,
-  './mysql': 310,
+  './grpc': 280,
+  './http': 360,
+  './mysql': 325,
   './health': 70,
   './opentelemetry': 110,
   './mongodb': 160,
   './observe': 200,
-  './pg': 290,
+  './pg': 300,
   './redis': 365,
   './prometheus': 90,
   './watch': 90,
