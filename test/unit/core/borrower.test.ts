@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { PoolError, type Lease } from 'millpond'
 import type { FakeResource } from 'millpond/testing'
 import { Borrower } from '../../../src/core/borrower.ts'
+import { claim } from '../../../src/core/pool.ts'
+import { Waiter } from '../../../src/core/waiter.ts'
 import { setUp } from '../../support/harness.ts'
 
 const context = new AsyncLocalStorage<string>()
@@ -39,6 +41,17 @@ describe('a borrower', () => {
     expect(second.heard).toEqual(['late', 'second'])
     second.lease?.release()
     expect(pool.stats()).toMatchObject({ requested: 3, acquired: 3, acquiredAfterWait: 2, waiting: 0 })
+  })
+
+  it('that asks in a way of its own, and keeps no context, goes on without one', async () => {
+    const { pool, clock } = setUp({ max: 1 })
+    const held = await pool.acquire()
+    const borrower = new Notes()
+    expect(claim(pool, borrower)).toBeInstanceOf(Waiter)
+    held.release()
+    await clock.settle()
+    expect(borrower.heard).toEqual(['late', undefined])
+    borrower.lease?.release()
   })
 
   it('is refused in the words of the driver, never during the call', async () => {

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, it } from 'vitest'
-import { FakeFactory } from 'millpond/testing'
+import type { Lease } from 'millpond'
+import { FakeFactory, type FakeResource } from 'millpond/testing'
 import { listen, setUp } from '../../support/harness.ts'
 
 describe('nested acquires', () => {
@@ -44,6 +45,35 @@ describe('nested acquires', () => {
     await clock.advance(10)
     await all
     expect(events).toEqual([])
+  })
+
+  it('are none of what a callback has left behind, however it ended', async () => {
+    const endings: (() => void)[] = [
+      () => undefined,
+      () => {
+        throw new Error('failed')
+      },
+    ]
+    for (const end of endings) {
+      const harness = setUp({ max: 1, nested: 'warn' })
+      listen(harness, 'nested', 'deadlock')
+      const { pool, take, clock, events } = harness
+      let goOn = (): void => undefined
+      const gate = new Promise<void>((resolve) => (goOn = resolve))
+      let left: Promise<Lease<FakeResource>> | undefined
+      const callback = (): void => {
+        left = gate.then(() => pool.acquire())
+        end()
+      }
+      await pool.use(callback).catch(() => undefined)
+      const [held] = await take(1)
+      goOn()
+      await clock.settle()
+      expect(pool.stats()).toMatchObject({ used: 1, waiting: 1 })
+      held?.release()
+      ;(await left)?.release()
+      expect(events).toEqual([])
+    }
   })
 
   it('are fine while something is free', async () => {

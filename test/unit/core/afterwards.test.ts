@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest'
+import { afterwards, type Follower } from '../../../src/core/afterwards.ts'
+
+/** Followers that note their name when they go on, and then do what they are told. */
+function followers(): { readonly order: string[]; follower(name: string, then?: () => void): Follower } {
+  const order: string[] = []
+  const follower = (name: string, then?: () => void): Follower => ({
+    follower: undefined,
+    goOn() {
+      order.push(name)
+      then?.()
+    },
+  })
+  return { order, follower }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('what goes on afterwards', () => {
+  it('does so in order, once each, however often it was added, and not at once', async () => {
+    const { order, follower } = followers()
+    const [first, second, third] = ['first', 'second', 'third'].map((name) => follower(name)) as [
+      Follower,
+      Follower,
+      Follower,
+    ]
+    for (const each of [first, first, second, third, second, third]) afterwards(each)
+    expect(order).toEqual([])
+    await turn()
+    expect(order).toEqual(['first', 'second', 'third'])
+  })
+
+  it('may be added while others go on, itself too: it comes behind them', async () => {
+    const { order, follower } = followers()
+    const late = follower('late')
+    let again = 1
+    const first = follower('first', () => {
+      afterwards(late)
+      if (again-- > 0) afterwards(first)
+    })
+    for (const each of [first, follower('second'), follower('third')]) afterwards(each)
+    await turn()
+    expect(order).toEqual(['first', 'second', 'third', 'late', 'first', 'late'])
+  })
+
+  it('does so although one before it throws, which is told as an uncaught error', async () => {
+    const { order, follower } = followers()
+    const uncaught: unknown[] = []
+    const listeners = process.rawListeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection').on('unhandledRejection', (error) => uncaught.push(error))
+    try {
+      const error = new Error('a bug of who goes on')
+      const throwing = follower('throwing', () => {
+        throw error
+      })
+      for (const each of [throwing, follower('next'), follower('last')]) afterwards(each)
+      await turn()
+      await turn()
+      expect(order).toEqual(['throwing', 'next', 'last'])
+      expect(uncaught).toEqual([error])
+    } finally {
+      process.removeAllListeners('unhandledRejection')
+      for (const listener of listeners) process.on('unhandledRejection', listener as () => void)
+    }
+  })
+})
