@@ -23,6 +23,7 @@ export type GrpcDeadline = Date | number
 
 export interface GrpcMetadata {
   getOptions?(): { readonly waitForReady?: boolean }
+  getMap?(): Readonly<Record<string, unknown>>
 }
 
 export interface GrpcStatus {
@@ -107,6 +108,19 @@ export interface ServiceErrorLike extends Error {
 
 export function isServiceError(error: unknown): error is ServiceErrorLike {
   return error instanceof Error && 'details' in error && 'code' in error && typeof error.code === 'number'
+}
+
+/** How the driver counts its own repetitions, in metadata. */
+const ATTEMPTS_KEY = 'grpc-previous-rpc-attempts'
+
+/**
+ * The server has not begun on the call: it had said goodbye (GOAWAY) before the stream came, or refused the stream
+ * (REFUSED_STREAM). The driver makes the call once more by itself, and then says it in these words. A server whose own
+ * answer has them, such as a gateway that passes on what it was told, sends metadata with it, a `content-type` at least.
+ */
+export function wasRefused({ code, details, metadata }: GrpcStatus): boolean {
+  if (code !== STATUS.UNAVAILABLE || details !== 'Stream refused by server') return false
+  return Object.keys(metadata.getMap?.() ?? {}).every((key) => key === ATTEMPTS_KEY)
 }
 
 // What follows is not public in the driver. It is looked for, and its absence is survived.

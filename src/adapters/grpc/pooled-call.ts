@@ -9,6 +9,7 @@ import { statusOf } from './call-status.ts'
 import {
   PROPAGATE,
   STATUS,
+  wasRefused,
   type CallArguments,
   type GrpcCall,
   type GrpcListener,
@@ -17,6 +18,7 @@ import {
   type GrpcStatus,
 } from './driver.ts'
 import type { GrpcChannel } from './grpc-channel.ts'
+import { Outbox } from './outbox.ts'
 
 /** What a call needs of its pool. */
 export interface CallHost {
@@ -47,10 +49,15 @@ export interface CallWish {
 
 /** While a server is down, a call that is to wait for it asks again after this time at the latest. */
 const LONGEST_PAUSE_MILLIS = 1_000
+/** How often a call that the server refused is made on another channel. */
+const MOST_REPEATS = 3
+/** The first of them comes after this time, each one more after twice as long; a goodbye has been heard by then. */
+const FIRST_REPEAT_MILLIS = 10
 
 /**
  * One call of the pool's client: it takes a stream of the emptiest channel when it starts and gives it back with the
- * call's status, which every call has exactly once. Until a channel is there it keeps what the client has sent.
+ * call's status, which every call has exactly once. It keeps what the client has sent until a channel is there, and
+ * until the server has begun on it: a call that was refused is made again on another channel.
  *
  * The driver's client runs interceptors, serialises, and gives the user the call's object; it sees this as a call of
  * its channel.
@@ -76,8 +83,11 @@ export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, A
   #refusal: unknown = undefined
   /** When it has waited for long enough, by the clock of `performance.now()`; below 0 before it waits. */
   #until = -1
-  /** What the client did before there was a channel. */
-  #kept: ((real: GrpcCall) => void)[] | undefined
+  readonly #outbox = new Outbox()
+  #repeats = 0
+  /** Its parent is listened to. */
+  #heedsParent = false
+  #isCancelled = false
   #isOver = false
   #startedAt = 0
   /** In whose async context its listener hears: a channel's events come in that of whoever opened it, or called before. */
@@ -117,24 +127,16 @@ export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, A
 
   sendMessageWithContext(context: GrpcMessageContext, message: unknown): void {
     this.#messagesSent++
-    if (this.#real !== undefined) this.#real.sendMessageWithContext(context, message)
-    else if (!this.#isOver) this.#keep((real) => real.sendMessageWithContext(context, message))
+    if (this.#real !== undefined || !this.#isOver) this.#outbox.send(context, message)
     else if (context.callback !== undefined) process.nextTick(context.callback)
   }
 
   startRead(): void {
-    if (this.#real !== undefined) this.#real.startRead()
-    else this.#keep((real) => real.startRead())
+    this.#outbox.startRead()
   }
 
   halfClose(): void {
-    if (this.#real !== undefined) this.#real.halfClose()
-    else this.#keep((real) => real.halfClose())
-  }
-
-  #keep(deed: (real: GrpcCall) => void): void {
-    this.#kept ??= []
-    this.#kept.push(deed)
+    this.#outbox.halfClose()
   }
 
   setCredentials(credentials: unknown): void {
@@ -142,6 +144,7 @@ export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, A
   }
 
   cancelWithStatus(code: number, details: string): void {
+    this.#isCancelled = true
     if (this.#real !== undefined) this.#real.cancelWithStatus(code, details)
     else this.#end({ code, details })
   }
@@ -234,7 +237,8 @@ export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, A
   /** Once it runs, the call heeds its parent by itself. */
   #heedParent(): void {
     const [, , , parent, flags] = this.#arguments
-    if (!parent || ((flags ?? PROPAGATE.DEFAULTS) & PROPAGATE.CANCELLATION) === 0) return
+    if (this.#heedsParent || !parent || ((flags ?? PROPAGATE.DEFAULTS) & PROPAGATE.CANCELLATION) === 0) return
+    this.#heedsParent = true
     const cancel = (): void => {
       if (this.#real === undefined) this.cancelWithStatus(STATUS.CANCELLED, 'Cancelled by parent call')
     }
@@ -271,12 +275,11 @@ export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, A
       )
     }
     real.start(this.#metadata as GrpcMetadata, this)
-    const kept = this.#kept
-    this.#kept = undefined
-    if (kept !== undefined) for (const each of kept) each(real)
+    this.#outbox.attach(real)
   }
 
   onReceiveMetadata(metadata: GrpcMetadata): void {
+    this.#outbox.forget()
     this.#heard()
     this.#tell('onReceiveMetadata', metadata)
   }
@@ -289,7 +292,38 @@ export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, A
 
   onReceiveStatus(status: GrpcStatus): void {
     if (this.#isOver) return
+    if (this.#mayRepeat(status)) {
+      this.#repeat(status)
+      return
+    }
     this.#isOver = true
+    this.#giveBack(status)
+    this.#note(status.code)
+    this.#tell('onReceiveStatus', status)
+  }
+
+  #mayRepeat(status: GrpcStatus): boolean {
+    if (!wasRefused(status) || this.#isCancelled || !this.#outbox.isWhole) return false
+    return this.#repeats < MOST_REPEATS && this.#leftMillis() > 0
+  }
+
+  /** Makes it on another channel; it waits for that as it did for the first one. */
+  #repeat(status: GrpcStatus): void {
+    this.#repeats++
+    this.#giveBack(status)
+    this.#lease = undefined
+    this.#real = undefined
+    this.#outbox.detach()
+    this.#until = -1
+    this.#caller?.runInAsyncScope(() => {
+      this.#heedParent()
+      if (this.#isOver) return
+      const millis = Math.min(FIRST_REPEAT_MILLIS * 2 ** (this.#repeats - 1), Math.max(1, this.#leftMillis()))
+      this.#pause = setTimeout(() => this.#ask(), millis)
+    })
+  }
+
+  #giveBack(status: GrpcStatus): void {
     const lease = this.#lease
     if (lease !== undefined && !lease.released) {
       const made = lease.resource
@@ -301,8 +335,6 @@ export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, A
       else if (made.heardAt <= this.#startedAt) this.#host.suspect(made)
       lease.release()
     }
-    this.#note(status.code)
-    this.#tell('onReceiveStatus', status)
   }
 
   /**
@@ -339,7 +371,6 @@ export class PooledCall implements GrpcCall, GrpcListener, Taker<GrpcChannel>, A
     this.#isOver = true
     this.#waiter?.abort(new Error(status.details))
     clearTimeout(this.#pause)
-    this.#kept = undefined
     this.#note(status.code)
     process.nextTick(() => {
       const { constructor: Metadata } = this.#metadata as unknown as { constructor: new () => GrpcMetadata }
