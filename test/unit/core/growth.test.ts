@@ -212,11 +212,11 @@ describe('what is being reset', () => {
 
   it('wakes nobody up again and again once it takes too long', async () => {
     const factory = new FakeFactory({ resets: true })
-    const harness = await experienced({ open: 1, useMillis: 5, createMillis: 30 }, { max: 1 }, factory)
+    const harness = await experienced({ open: 1, useMillis: 5, createMillis: 30 }, { maxConnecting: 1 }, factory)
     const [lease] = await harness.take(1)
     hang(factory)
     lease?.release()
-    askFor(harness, 1)
+    askFor(harness, 3)
     await harness.clock.advance(100)
     const setTimer = vi.spyOn(harness.clock, 'setTimer')
     await harness.clock.advance(900)
@@ -252,6 +252,9 @@ describe('beside those who wait', () => {
     await harness.clock.settle()
     harness.factory.holdCreates()
     askFor(harness, 1)
+    await harness.clock.settle()
+    // Another look changes nothing.
+    harness.pool.resize({ max: 2 })
     await harness.clock.advance(100)
     expect(harness.pool.stats()).toMatchObject({ used: 2, creating: 1 })
     release(held)
@@ -285,6 +288,105 @@ describe('beside those who wait', () => {
     expect([pool.stats().timedOut, createCalls > 1]).toEqual([1, true])
     await clock.advance(60_000)
     expect(factory.createCalls).toBe(createCalls)
+    release(held)
+  })
+})
+
+describe('a create', () => {
+  it('is told why the last one failed, and nothing where it did not', async () => {
+    const { ask, factory, clock } = setUp(IDLE_FOREVER)
+    const told: unknown[] = []
+    const error = new FakeError('disconnect')
+    factory.onCreate = (context) => {
+      told.push('lastError' in context ? context.lastError : 'none')
+      if (told.length === 1) throw error
+    }
+    const first = ask()
+    await clock.advance(2_000)
+    const second = ask()
+    await clock.settle()
+    expect(told).toEqual(['none', error, 'none'])
+    first.lease?.release()
+    second.lease?.release()
+  })
+
+  it('that fails in an unknown way is taken for a connection that was lost', async () => {
+    const { ask, factory, clock, pool } = setUp({ ...IDLE_FOREVER, max: 1 })
+    Object.defineProperty(factory, 'classify', { value: undefined })
+    const failures: string[] = []
+    pool.on('createFailed', ({ failure }) => failures.push(failure))
+    factory.onCreate = () => {
+      if (failures.length === 0) throw new Error('what is this')
+    }
+    const waiting = ask()
+    await clock.advance(2_000)
+    expect(failures).toEqual(['disconnect'])
+    waiting.lease?.release()
+  })
+
+  it('that a server has no room for where nothing is open is tried again like any other', async () => {
+    const { ask, factory, clock } = setUp({ ...IDLE_FOREVER, max: 1 })
+    factory.onCreate = () => {
+      if (factory.createCalls < 3) throw new FakeError('saturated')
+    }
+    const waiting = ask()
+    await clock.advance(4_000)
+    expect(waiting.lease).toBeDefined()
+    waiting.lease?.release()
+  })
+
+  it('that fails after its time leaves nothing to be closed', async () => {
+    const { ask, factory, clock, pool } = setUp({ ...IDLE_FOREVER, max: 1, createTimeoutMillis: 100 })
+    factory.holdCreates()
+    ask({ timeoutMillis: 150 })
+    await clock.advance(100)
+    expect(pool.stats().zombies).toBe(1)
+    factory.creates.shift()?.fail(new FakeError('disconnect'))
+    await clock.settle()
+    expect(pool.stats()).toMatchObject({ zombies: 0, created: 0 })
+    expect(factory.destroyCalls).toBe(0)
+    await clock.advance(100)
+  })
+})
+
+describe('a resource that dies', () => {
+  it('again is told of once, with what it said first', async () => {
+    const { take, factory, clock, pool } = setUp(IDLE_FOREVER)
+    const told: unknown[] = []
+    pool.on('destroyed', ({ error }) => told.push(error))
+    const [held] = await take(1)
+    const first = new FakeError('disconnect', 'the first')
+    factory.resources[0]?.die(first)
+    factory.resources[0]?.die(new FakeError('disconnect', 'the second'))
+    held?.release()
+    await clock.settle()
+    expect(told).toEqual([first])
+  })
+})
+
+describe('a pool sleeps', () => {
+  it.each([
+    ['while nobody waits, whatever its horizon', 'nobody waits'],
+    ['while a probe is under way that would not serve all', 'a probe'],
+    ['while there is no room for a probe', 'no room'],
+  ] as const)('%s', async (_, why) => {
+    const harness = setUp({ max: 3, growthHorizonMillis: why === 'nobody waits' ? 100 : 0, ...IDLE_FOREVER })
+    const { clock, factory, take, pool, ask } = harness
+    const held = await take(1)
+    if (why !== 'nobody waits') {
+      factory.onCreate = () => {
+        throw new FakeError('disconnect')
+      }
+      ask({ timeoutMillis: 20_000 })
+      ask({ timeoutMillis: 20_000 })
+      await clock.advance(100)
+      if (why === 'a probe') factory.holdCreates()
+      else pool.resize({ max: 1 })
+    }
+    await clock.advance(3_000)
+    const setTimer = vi.spyOn(clock, 'setTimer')
+    await clock.advance(1_000)
+    expect(setTimer.mock.calls.length).toBeLessThanOrEqual(5)
     release(held)
   })
 })
