@@ -90,7 +90,9 @@ describePostgres('the examples, before', () => {
     expect(await view.count()).toBe(12)
     for (const client of clients) client.release()
     await Promise.all([...pools.values()].map((pool) => pool.end()))
-    for (const name of names) await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
+    // pg's end() is over before its connections are.
+    await waitFor(async () => (await view.count()) === 0, { what: 'the connections of all tenants are gone' })
+    for (const name of names) await admin.query(`DROP DATABASE ${name}`)
   })
 
   it('Vercel: nobody keeps the function awake until its connection is closed', async () => {
