@@ -301,9 +301,7 @@ describe('a queue that CoDel watches', () => {
     gone.abort()
     // It had waited for 30 ms when it was looked at first: only the next 500 ms tell that the queue stands.
     await clock.advance(920)
-    expect((waiting.error as Error).message).toBe(
-      'pool "orders": shed after 930 ms, because the queue does not drain',
-    )
+    expect((waiting.error as Error).message).toBe('pool "orders": shed after 930 ms, because the queue does not drain')
     held?.release()
   })
 
