@@ -39,6 +39,8 @@ export interface DriverConfig {
   database?: string | undefined
   namedPlaceholders?: boolean
   gracefulEnd?: boolean
+  enableKeepAlive?: boolean
+  keepAliveInitialDelay?: number
   maxPreparedStatements?: number
   [option: string]: unknown
 }
@@ -52,7 +54,10 @@ export interface DriverConnection extends EventEmitter {
   readonly config: DriverConfig
   readonly stream: {
     readonly destroyed?: boolean
+    readonly writableEnded?: boolean
+    write(bytes: Uint8Array): boolean
     destroy(error?: Error): unknown
+    emit(event: string): unknown
     once(event: string, listener: () => void): unknown
   }
   connect(callback: Callback): void
@@ -74,6 +79,7 @@ export interface DriverConnection extends EventEmitter {
   handlePacket(packet?: DriverPacket): void
   /** `end` of a connection that no pool keeps: a goodbye and a close. */
   _realEnd(callback?: Callback): unknown
+  write(bytes: Uint8Array): void
   _notifyError(error: unknown): void
   readonly _command: DriverCommand | null | undefined
   readonly _commands: DriverQueue

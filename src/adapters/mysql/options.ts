@@ -5,6 +5,7 @@ import type { StaleReleasePolicy } from '../../core/stand-in.ts'
 import type { DriverParts } from './driver.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import type { ResetSession } from './session.ts'
+import { connectedSocket } from './socket.ts'
 
 /** What an async password function is told. */
 export interface PasswordContext {
@@ -212,6 +213,7 @@ function driverOptions(
   // A peer that is gone without a word: without it the kernel begins to ask after two hours.
   driver['keepAliveInitialDelay'] ??= 30_000
   driver['maxPreparedStatements'] ??= Math.max(16, Math.floor(PREPARED_STATEMENTS / Math.min(max, 1_000)))
+  if (!driver['ssl']) driver['stream'] ??= connectedSocket
   if (typeof driver['password'] === 'function') delete driver['password']
   return driver
 }

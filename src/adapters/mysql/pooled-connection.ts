@@ -79,6 +79,16 @@ export function pooledConnectionOf(parts: DriverParts): PooledConnectionClass {
       }
     }
 
+    /**
+     * As the driver's, without its callback, for which Node keeps a record and a tick of every write: the socket's error
+     * is told to the driver by its event as well, as long as the socket is whole.
+     */
+    override write(bytes: Uint8Array): void {
+      const { stream } = this
+      if (stream.destroyed === true || stream.writableEnded === true) super.write(bytes)
+      else if (!stream.write(bytes)) stream.emit('pause')
+    }
+
     /** The driver tells nobody who reads a stream, or events, that the connection is gone. */
     override _notifyError(error: unknown): void {
       const silent: DriverCommand[] = []
