@@ -19,16 +19,15 @@ export interface FaceParts {
 /** The end of a face, and of what runs on it. */
 export class Owner implements FaceOwner {
   readonly #controller = new AbortController()
-
-  get ended(): boolean {
-    return this.#controller.signal.aborted
-  }
+  /** A plain field: every command asks for it. */
+  ended = false
 
   get signal(): AbortSignal {
     return this.#controller.signal
   }
 
   end(error: Error): void {
+    this.ended = true
     this.#controller.abort(error)
   }
 }

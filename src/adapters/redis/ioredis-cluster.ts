@@ -2,6 +2,7 @@ import type { ClusterDialect, ClusterNode } from './cluster-dialect.ts'
 import type { ConnectionHost, Dialect, DriverClient, LaneName, Opening, Unanswered } from './driver.ts'
 import { IoredisDialect, type IoredisClient } from './ioredis.ts'
 import { tidy } from './ioredis-errors.ts'
+import { writeTogether } from './ioredis-writes.ts'
 
 /** What the adapter touches of `Cluster` of ioredis. */
 export interface IoredisCluster extends DriverClient {
@@ -67,6 +68,7 @@ export class IoredisClusterDialect implements ClusterDialect {
   open(_lane: LaneName, host: ConnectionHost): Opening {
     const cluster = this.#make()
     for (const [name, definition] of this.#scripts) cluster.defineCommand(name, definition)
+    cluster.on('+node', writeTogether)
     let isReady = false
     let isWaiting = false
     let lastError: unknown

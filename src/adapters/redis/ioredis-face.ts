@@ -104,11 +104,13 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
     const call = (client: IoredisClient, args: unknown[]): unknown =>
       (client as unknown as Record<string, Method>)[name]?.apply(client, args)
     if (isRoutedByArguments(canonical) || routeOf(canonical) !== 'shared') return (...args) => run(name, args, call)
+    // Apart from the method itself, which without a closure of its own has nothing to allocate.
+    const measure = (client: DriverClient, args: unknown[]): unknown =>
+      host.measured(canonical, () => call(client as IoredisClient, args))
     return (...args) => {
       const client = owner.ended ? undefined : host.pick()
       if (client === undefined) return run(name, args, call)
-      if (host.watched) return host.measured(canonical, () => call(client as IoredisClient, args))
-      return call(client as IoredisClient, args)
+      return host.watched ? measure(client, args) : call(client as IoredisClient, args)
     }
   }
 

@@ -1,6 +1,7 @@
 import { classifyRedis, isConnectionLoss, isReadOnly } from './classify.ts'
 import type { CommandTap, ConnectionHost, LaneName, Dialect, DriverClient, Opening, Unanswered } from './driver.ts'
 import { tidy } from './ioredis-errors.ts'
+import { writeTogether } from './ioredis-writes.ts'
 
 /** A queue of ioredis (Denque). */
 interface CommandQueue {
@@ -26,7 +27,7 @@ export interface IoredisCommand {
 export interface IoredisClient extends DriverClient {
   readonly status: string
   readonly options: Record<string, unknown>
-  readonly stream?: { cork?(): void; uncork?(): void }
+  readonly stream?: { readonly writableCorked: number; cork(): void; uncork(): void }
   readonly commandQueue?: CommandQueue
   readonly offlineQueue?: CommandQueue
   connect(): Promise<void>
@@ -114,6 +115,7 @@ export class IoredisDialect implements Dialect {
         if (classifyRedis(word) === 'auth') throw word
         isReady = true
         firstError = undefined
+        if (lane === 'shared') writeTogether(client)
       },
       (error: unknown) => {
         throw refused() ?? firstError ?? tidy(error)
@@ -134,8 +136,8 @@ export class IoredisDialect implements Dialect {
       if (!isCorked) {
         isCorked = true
         const { stream } = client
-        stream?.cork?.()
-        process.nextTick(() => stream?.uncork?.())
+        stream?.cork()
+        process.nextTick(() => stream?.uncork())
       }
       answer?.catch((error: unknown) => {
         tidy(error)

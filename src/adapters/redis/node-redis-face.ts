@@ -116,11 +116,15 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
         const key = cluster === undefined ? undefined : firstKeyOfMethod(canonical, args)
         return run(name, args, view, (client) => callOn(client, args), key)
       }
+    const send = (client: DriverClient, args: unknown[]): unknown => noted(client, callOn(view.of(client), args))
+    // Apart from the method itself, which without a closure of its own has nothing to allocate.
+    const queue = (args: unknown[]): unknown => run(name, args, view, (client) => callOn(client, args))
+    const measure = (client: DriverClient, args: unknown[]): unknown =>
+      host.measured(canonical, () => send(client, args))
     return (...args) => {
       const client = owner.ended ? undefined : host.pick()
-      if (client === undefined) return run(name, args, view, (other) => callOn(other, args))
-      const send = (): unknown => noted(client, callOn(view.of(client), args))
-      return host.watched ? host.measured(canonical, send) : send()
+      if (client === undefined) return queue(args)
+      return host.watched ? measure(client, args) : send(client, args)
     }
   }
 
