@@ -72,7 +72,7 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
 const WARM_UP_BLOCKS = 10
 
 /** So often both begin anew, as what the compiler makes of the same program is not the same in every process. */
-const PROCESSES = 2
+const PROCESSES = 6
 
 /** Runs one pair, in as many processes. */
 async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} */ pair, /** @type {number} */ rounds) {
