@@ -1,3 +1,4 @@
+import { inTick } from '../../core/afterwards.ts'
 import { Borrower } from '../../core/borrower.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { Callback } from './answers.ts'
@@ -7,8 +8,6 @@ import type { PooledConnection } from './pooled-connection.ts'
 
 /** Makes what stands for a connection during a lease. */
 type Stand = (lease: Lease<PooledConnection>, settles: boolean) => LeasedConnection
-
-const goOn = (call: ConnectionCall): void => call.goOn()
 
 /** A call of `getConnection(callback)`. */
 export class ConnectionCall extends Borrower<PooledConnection> {
@@ -29,7 +28,7 @@ export class ConnectionCall extends Borrower<PooledConnection> {
   }
 
   protected override goOnLater(): void {
-    process.nextTick(goOn, this)
+    inTick(this)
   }
 
   protected refused(error: unknown): void {

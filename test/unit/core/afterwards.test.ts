@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { afterwards, type Follower } from '../../../src/core/afterwards.ts'
+import { afterwards, inTick, type Follower } from '../../../src/core/afterwards.ts'
 
 /** Followers that note their name when they go on, and then do what they are told. */
 function followers(): { readonly order: string[]; follower(name: string, then?: () => void): Follower } {
@@ -16,7 +16,10 @@ function followers(): { readonly order: string[]; follower(name: string, then?: 
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-describe('what goes on afterwards', () => {
+describe.each([
+  { when: 'afterwards', add: afterwards, told: 'unhandledRejection' },
+  { when: 'in a tick', add: inTick, told: 'uncaughtException' },
+])('what goes on $when', ({ add, told }) => {
   it('does so in order, once each, however often it was added, and not at once', async () => {
     const { order, follower } = followers()
     const [first, second, third] = ['first', 'second', 'third'].map((name) => follower(name)) as [
@@ -24,7 +27,7 @@ describe('what goes on afterwards', () => {
       Follower,
       Follower,
     ]
-    for (const each of [first, first, second, third, second, third]) afterwards(each)
+    for (const each of [first, first, second, third, second, third]) add(each)
     expect(order).toEqual([])
     await turn()
     expect(order).toEqual(['first', 'second', 'third'])
@@ -35,10 +38,10 @@ describe('what goes on afterwards', () => {
     const late = follower('late')
     let again = 1
     const first = follower('first', () => {
-      afterwards(late)
-      if (again-- > 0) afterwards(first)
+      add(late)
+      if (again-- > 0) add(first)
     })
-    for (const each of [first, follower('second'), follower('third')]) afterwards(each)
+    for (const each of [first, follower('second'), follower('third')]) add(each)
     await turn()
     expect(order).toEqual(['first', 'second', 'third', 'late', 'first', 'late'])
   })
@@ -46,21 +49,21 @@ describe('what goes on afterwards', () => {
   it('does so although one before it throws, which is told as an uncaught error', async () => {
     const { order, follower } = followers()
     const uncaught: unknown[] = []
-    const listeners = process.rawListeners('unhandledRejection')
-    process.removeAllListeners('unhandledRejection').on('unhandledRejection', (error) => uncaught.push(error))
+    const listeners = process.rawListeners(told)
+    process.removeAllListeners(told).on(told, (error) => uncaught.push(error))
     try {
       const error = new Error('a bug of who goes on')
       const throwing = follower('throwing', () => {
         throw error
       })
-      for (const each of [throwing, follower('next'), follower('last')]) afterwards(each)
+      for (const each of [throwing, follower('next'), follower('last')]) add(each)
       await turn()
       await turn()
       expect(order).toEqual(['throwing', 'next', 'last'])
       expect(uncaught).toEqual([error])
     } finally {
-      process.removeAllListeners('unhandledRejection')
-      for (const listener of listeners) process.on('unhandledRejection', listener as () => void)
+      process.removeAllListeners(told)
+      for (const listener of listeners) process.on(told, listener as () => void)
     }
   })
 })
