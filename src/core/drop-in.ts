@@ -34,6 +34,14 @@ export function connectErrorOf(error: unknown): Error | undefined {
   return cause
 }
 
+/**
+ * Whether anybody listens. Asked for every lease, and of most pools nobody hears anything: that is one field of Node's
+ * emitters, where `listenerCount` looks the name up.
+ */
+export function isHeard(pool: EventEmitter, event: string): boolean {
+  return (pool as { readonly _eventsCount?: number })._eventsCount !== 0 && pool.listenerCount(event) > 0
+}
+
 /** Tells an event of the driver's. A listener that throws strands nobody. */
 export function emitSafely(pool: EventEmitter & { readonly name: string }, event: string, ...args: unknown[]): void {
   try {

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import type { Borrower } from '../../core/borrower.ts'
 import { inCallersContext } from '../../core/caller-context.ts'
 import type { CloseReport } from '../../core/close-report.ts'
-import { emitSafely, END_MILLIS, retrying } from '../../core/drop-in.ts'
+import { emitSafely, END_MILLIS, isHeard, retrying } from '../../core/drop-in.ts'
 import type { OverloadedError } from '../../core/errors.ts'
 import { holding, type HoldingWays } from '../../core/holding.ts'
 import type { Lease } from '../../core/lease.ts'
@@ -156,7 +156,7 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
 
     /** Why nobody may wait, where every connection is borrowed, or spoken for; tells who listens that somebody does. */
     #noteQueueing(): OverloadedError | undefined {
-      if (this.#options.waitForConnections && this.listenerCount('enqueue') === 0) return undefined
+      if (this.#options.waitForConnections && !isHeard(this, 'enqueue')) return undefined
       const { used, waiting, max } = this.#core.stats()
       if (this.state !== 'open' || used + waiting < max) return undefined
       if (!this.#options.waitForConnections) return noneAvailable(this.#core)
@@ -177,7 +177,7 @@ export function mysqlPoolClass(parts: DriverParts): MillpondPoolClass {
     }
 
     #tell(event: string, connection: PooledConnection): void {
-      if (this.listenerCount(event) > 0) emitSafely(this, event, connection)
+      if (isHeard(this, event)) emitSafely(this, event, connection)
     }
 
     // ── work ──

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { CloseReport } from '../../core/close-report.ts'
-import { emitSafely, END_MILLIS, retrying } from '../../core/drop-in.ts'
+import { emitSafely, END_MILLIS, isHeard, retrying } from '../../core/drop-in.ts'
 import { holding, type HoldingWays } from '../../core/holding.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { PoolState } from '../../core/lifecycle.ts'
@@ -150,7 +150,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
 
     #lent(client: DriverClient): void {
       this.#factory.hold(client, true)
-      if (this.listenerCount('acquire') > 0) emitSafely(this, 'acquire', client)
+      if (isHeard(this, 'acquire')) emitSafely(this, 'acquire', client)
     }
 
     #leasedClient(lease: Lease<DriverClient>): LeasedClient {
@@ -165,7 +165,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
 
     #giveBack(lease: Lease<DriverClient>, client: DriverClient, error: unknown): void {
       this.#factory.hold(client, false)
-      if (this.listenerCount('release') > 0) emitSafely(this, 'release', error, client)
+      if (isHeard(this, 'release')) emitSafely(this, 'release', error, client)
       const given = error !== undefined && error !== null && error !== false
       // pg.Pool ends a connection for whatever truthy is given; a statement that failed is no reason to.
       if (given && (this.#options.compat === 'strict' || !isServerError(error))) lease.destroy(error)
@@ -221,7 +221,7 @@ export function pgPoolClass(pg: PgModule): new (options?: object) => DriverPool 
     /** After a query of the pool's own. Unless it was taken away meanwhile. */
     #takeBack(lease: Lease<DriverClient>, client: DriverClient, error: unknown): void {
       this.#factory.hold(client, false)
-      if (this.listenerCount('release') > 0) emitSafely(this, 'release', error, client)
+      if (isHeard(this, 'release')) emitSafely(this, 'release', error, client)
       if (!lease.released) lease.release(error)
     }
 
