@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { cut } from '../../src/adapters/mysql/driver.ts'
+import type { PooledConnection } from '../../src/adapters/mysql/pooled-connection.ts'
 import { sleep, startFaultProxy, waitFor, type FaultProxy } from '@millpond/rig'
 import { destroyedIn } from '../support/identities.ts'
 import { describeOwnMysql, idOf, poolOn, rowOf, startOwnServer, type TestPool } from '../support/mysql.ts'
@@ -125,6 +127,22 @@ describeOwnMysql('a MySQL pool whose server or network fails', () => {
       await expect(other.query('SELECT 1')).rejects.toMatchObject({ code: 'ETIMEDOUT', message: 'connect ETIMEDOUT' })
       rig.server.resume()
       await Promise.all(running)
+    } finally {
+      rig.server.resume()
+    }
+  })
+
+  it('tells whoever waits on a connection that is cut while it closes, with more to send than went out', async () => {
+    pool = poolOn(rig.server, { connectionLimit: 1 })
+    const raw = new Promise<PooledConnection>((resolve) => pool.on('connection', resolve as () => void))
+    await pool.query('SELECT 1')
+    const connection = await raw
+    rig.server.pause()
+    try {
+      const told = new Promise((resolve) => connection.query('SELECT LENGTH(?)', [Buffer.alloc(20_000_000)], resolve))
+      connection.close()
+      cut(connection, 'The connection was ended')
+      expect(await told).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' })
     } finally {
       rig.server.resume()
     }

@@ -44,7 +44,7 @@ describe('a reading socket', () => {
     socket.destroy()
   })
 
-  it('keeps no more memory alive than came, where that was little', async () => {
+  it('keeps no more memory alive than came, but for Node’s pool of small buffers', async () => {
     const socket = await connected((peer) => peer.write('x'.repeat(10_000)))
     const [chunk] = (await once(socket, 'data')) as [Buffer]
     expect(chunk.buffer.byteLength).toBeLessThan(65_536)

@@ -224,7 +224,9 @@ export function called(start: (done: Callback) => unknown): Promise<unknown> {
 
 /** Ends the socket at once, without a goodbye; whoever waits for a reply on it is told. */
 export function cut(connection: DriverConnection, why: string): void {
-  if (isBusy(connection) && !isDead(connection)) {
+  // One that is closing, or whose socket is gone, may have told nobody yet.
+  const isTold = (connection._fatalError ?? connection._protocolError ?? null) !== null
+  if (isBusy(connection) && !isTold) {
     connection._notifyError(Object.assign(new Error(why), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true }))
   }
   connection.close()

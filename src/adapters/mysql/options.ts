@@ -1,11 +1,12 @@
 import { OptionError } from '../../core/errors.ts'
 import { checkOption, nearestName, type OptionRule } from '../../core/option-check.ts'
 import { POOL_OPTION_NAMES, type PoolOptions } from '../../core/options.ts'
+import { readsIntoRoom } from '../../core/reading-socket.ts'
 import type { StaleReleasePolicy } from '../../core/stand-in.ts'
 import type { DriverParts } from './driver.ts'
 import type { PooledConnection } from './pooled-connection.ts'
 import type { ResetSession } from './session.ts'
-import { connectedSocket } from './socket.ts'
+import { connectSocket } from './socket.ts'
 
 /** What an async password function is told. */
 export interface PasswordContext {
@@ -213,7 +214,7 @@ function driverOptions(
   // A peer that is gone without a word: without it the kernel begins to ask after two hours.
   driver['keepAliveInitialDelay'] ??= 30_000
   driver['maxPreparedStatements'] ??= Math.max(16, Math.floor(PREPARED_STATEMENTS / Math.min(max, 1_000)))
-  if (!driver['ssl']) driver['stream'] ??= connectedSocket
+  if (readsIntoRoom && !driver['ssl']) driver['stream'] ??= connectSocket
   if (typeof driver['password'] === 'function') delete driver['password']
   return driver
 }

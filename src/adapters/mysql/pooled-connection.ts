@@ -81,7 +81,8 @@ export function pooledConnectionOf(parts: DriverParts): PooledConnectionClass {
 
     /**
      * As the driver's, without its callback, for which Node keeps a record and a tick of every write: the socket's error
-     * is told to the driver by its event as well, as long as the socket is whole.
+     * is told to the driver by its event as well, as long as the socket is whole. (One that is destroyed without an error
+     * tells nobody what was not written; `cut` does.)
      */
     override write(bytes: Uint8Array): void {
       const { stream } = this

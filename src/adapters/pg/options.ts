@@ -1,9 +1,10 @@
 import { OptionError } from '../../core/errors.ts'
 import { checkOption, nearestName, type OptionRule } from '../../core/option-check.ts'
 import { POOL_OPTION_NAMES, type PoolOptions } from '../../core/options.ts'
+import { readsIntoRoom } from '../../core/reading-socket.ts'
 import type { DriverClient, DriverClientClass } from './driver.ts'
 import type { ResetSession } from './session.ts'
-import { socketFor } from './socket.ts'
+import { makeSocket } from './socket.ts'
 
 /** Which server a pool wants, in libpq's words. */
 export type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby'
@@ -178,6 +179,6 @@ function clientOptions(given: Readonly<Record<string, unknown>>): Record<string,
   // A peer that is gone without a word is found by the kernel in about 40 s instead of never.
   client['keepAlive'] ??= true
   client['keepAliveInitialDelayMillis'] ??= 30_000
-  client['stream'] ??= socketFor
+  if (readsIntoRoom) client['stream'] ??= makeSocket
   return client
 }
