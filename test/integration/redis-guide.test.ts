@@ -133,6 +133,15 @@ describe.skipIf(found === undefined).each(['ioredis', 'node-redis'])('a script o
   }, 70_000)
 })
 
+describe.skipIf(found === undefined)('a process that ends', () => {
+  it('still sends what it asked for in its last tick, and while it ended', async () => {
+    const program = fileURLToPath(new URL('../support/redis-last-words-program.ts', import.meta.url))
+    await promisify(execFile)(process.execPath, ['--import', 'tsx', program, String(server.port)], { timeout: 60_000 })
+    await waitFor(async () => (await server.clients()).length === 0, { what: 'the process is gone for the server too' })
+    expect(await server.ask('MGET', 'before the end', 'at the end')).toEqual(['sent', 'sent'])
+  }, 70_000)
+})
+
 describe.skipIf(found === undefined).each(ALL_DRIVERS)('on $name', (driver) => {
   it('calls back in the async context of whoever asked, after a wait and without', async () => {
     const pool = driver.pool(server, { max: 1 })

@@ -1,9 +1,16 @@
 import type { IoredisClient } from './ioredis.ts'
 
-type Stream = NonNullable<IoredisClient['stream']>
+type Stream = IoredisClient['stream']
+type Corkable = NonNullable<Stream>
+
+/** More than this is not held back, however long the tick. */
+const MOST_BYTES = 65_536
 
 /** What is written to these is held back until the present tick is over. */
-let held: Stream[] = []
+const held: Corkable[] = []
+/** Once the process is exiting no tick comes any more. */
+let isExiting = false
+let knowsExit = false
 
 /**
  * Has the commands that go out on a connection in one tick be written together when it is over. ioredis writes each by
@@ -11,23 +18,46 @@ let held: Stream[] = []
  * the first leaves before the event loop turns: whoever sends but one at a time loses nothing.
  */
 export function writeTogether(client: IoredisClient): void {
+  letGoAtExit()
   // The prototype's method as it is at the time of the call: instrumentation may have wrapped it.
   const prototype = Object.getPrototypeOf(client) as IoredisClient
   client.sendCommand = function (this: IoredisClient, command, stream, node) {
-    if (this.stream !== undefined) hold(this.stream)
+    hold(this.stream)
     return prototype.sendCommand.call(this, command, stream, node)
   }
 }
 
-function hold(stream: Stream): void {
-  if (stream.writableCorked > 0) return
+/** Holds back what is written to the stream until the present tick is over. */
+export function hold(stream: Stream): void {
+  if (!stream?.cork || isExiting) return
+  if (stream.writableCorked > 0) {
+    if (stream.writableLength > MOST_BYTES && held.includes(stream)) {
+      stream.uncork()
+      stream.cork()
+    }
+    return
+  }
   stream.cork()
   if (held.length === 0) process.nextTick(letGo)
   held.push(stream)
 }
 
 function letGo(): void {
-  const streams = held
-  held = []
-  for (const stream of streams) stream.uncork()
+  const stream = held.pop()
+  if (stream === undefined) return
+  try {
+    stream.uncork()
+  } finally {
+    letGo()
+  }
+}
+
+/** A command that is sent just before the process ends, or while it does, goes out as it would have without all this. */
+function letGoAtExit(): void {
+  if (knowsExit) return
+  knowsExit = true
+  process.prependListener('exit', () => {
+    isExiting = true
+    letGo()
+  })
 }

@@ -1,7 +1,7 @@
 import { classifyRedis, isConnectionLoss, isReadOnly } from './classify.ts'
 import type { CommandTap, ConnectionHost, LaneName, Dialect, DriverClient, Opening, Unanswered } from './driver.ts'
 import { tidy } from './ioredis-errors.ts'
-import { writeTogether } from './ioredis-writes.ts'
+import { hold, writeTogether } from './ioredis-writes.ts'
 
 /** A queue of ioredis (Denque). */
 interface CommandQueue {
@@ -27,7 +27,12 @@ export interface IoredisCommand {
 export interface IoredisClient extends DriverClient {
   readonly status: string
   readonly options: Record<string, unknown>
-  readonly stream?: { readonly writableCorked: number; cork(): void; uncork(): void }
+  readonly stream?: {
+    readonly writableCorked: number
+    readonly writableLength: number
+    cork?(): void
+    uncork(): void
+  } | null
   readonly commandQueue?: CommandQueue
   readonly offlineQueue?: CommandQueue
   connect(): Promise<void>
@@ -130,15 +135,9 @@ export class IoredisDialect implements Dialect {
    */
   #hearHandshake(client: IoredisClient): () => unknown {
     let refused: unknown
-    let isCorked = false
     this.tap(client, (_name, _args, answer) => {
       // In one packet: a second one, to a server that has hung up, would lose its word with an error of the socket.
-      if (!isCorked) {
-        isCorked = true
-        const { stream } = client
-        stream?.cork()
-        process.nextTick(() => stream?.uncork())
-      }
+      hold(client.stream)
       answer?.catch((error: unknown) => {
         tidy(error)
         if (refused === undefined && classifyRedis(error) !== 'query' && !isConnectionLoss(error)) refused = error

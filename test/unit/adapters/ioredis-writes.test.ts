@@ -76,6 +76,35 @@ describe('commands that ioredis sends', () => {
     expect(client.stream?.packets).toEqual(['a'])
   })
 
+  it('are held back up to a bound only, however long the tick', async () => {
+    const client = sender()
+    const [large, small] = ['x'.repeat(70_000), 'y']
+    for (const text of [large, small, large, small]) client.sendCommand(text)
+    expect(client.stream?.packets).toEqual([large, `${small} ${large}`])
+    await nextTick()
+    expect(client.stream?.packets.at(-1)).toBe(small)
+  })
+
+  it('go out on every connection also where one of them throws', async () => {
+    const [one, other] = [sender(), sender()]
+    const error = new Error('a stream of somebody’s own')
+    const uncaught = new Promise((resolve) => {
+      const listeners = process.rawListeners('uncaughtException')
+      process.removeAllListeners('uncaughtException').once('uncaughtException', (told) => {
+        for (const listener of listeners) process.on('uncaughtException', listener as () => void)
+        resolve(told)
+      })
+    })
+    if (other.stream !== undefined)
+      other.stream._write = () => {
+        throw error
+      }
+    one.sendCommand('a')
+    other.sendCommand('b')
+    expect(await uncaught).toBe(error)
+    expect(one.stream?.packets).toEqual(['a'])
+  })
+
   it('go out on every connection on which something was sent', async () => {
     const [one, other] = [sender(), sender()]
     one.sendCommand('a')
