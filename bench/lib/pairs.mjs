@@ -39,7 +39,7 @@ const PROGRAM = fileURLToPath(new URL('side.mjs', import.meta.url))
 export async function pairBench({ name, head, module, pairs, measure, more = () => '' }) {
   const { values } = parseArgs({
     options: {
-      rounds: { type: 'string', default: '18' },
+      rounds: { type: 'string', default: '27' },
       only: { type: 'string', default: '' },
       'report-only': { type: 'boolean', default: false },
     },
@@ -72,7 +72,7 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
 const WARM_UP_BLOCKS = 10
 
 /** So often both begin anew, as what the compiler makes of the same program is not the same in every process. */
-const PROCESSES = 6
+const PROCESSES = 9
 
 /** Runs one pair, in as many processes. */
 async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} */ pair, /** @type {number} */ rounds) {
@@ -80,7 +80,7 @@ async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} *
   const results = Object.fromEntries(pair.callers.map((callers) => [callers, []]))
   for (let time = 0; time < PROCESSES; time++) {
     const [ours, theirs] = await Promise.all([startSide([...args, 'ours']), startSide([...args, 'theirs'])])
-    await takeTurns({ ours, theirs }, pair, Math.ceil(rounds / PROCESSES), results)
+    await takeTurns({ ours, theirs }, pair, Math.ceil(rounds / PROCESSES), results, time)
     await Promise.all([ours.end(), theirs.end()])
   }
   return results
@@ -93,8 +93,9 @@ async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} *
  * @param {Pair} pair
  * @param {number} rounds
  * @param {Record<string, Round[]>} results
+ * @param {number} first odd where theirs begins
  */
-async function takeTurns(sides, { callers, operations }, rounds, results) {
+async function takeTurns(sides, { callers, operations }, rounds, results, first) {
   for (const count of callers) {
     const run = (/** @type {'ours' | 'theirs'} */ side) => sides[side].run({ callers: count, operations })
     for (let block = 0; block < WARM_UP_BLOCKS; block++) {
@@ -102,8 +103,8 @@ async function takeTurns(sides, { callers, operations }, rounds, results) {
       await run('theirs')
     }
     for (let round = 0; round < rounds; round++) {
-      const [first, second] = /** @type {const} */ (round % 2 === 0 ? ['ours', 'theirs'] : ['theirs', 'ours'])
-      const figures = { [first]: await run(first), [second]: await run(second) }
+      const [one, other] = /** @type {const} */ ((first + round) % 2 === 0 ? ['ours', 'theirs'] : ['theirs', 'ours'])
+      const figures = { [one]: await run(one), [other]: await run(other) }
       results[count].push(/** @type {Round} */ (figures))
     }
   }
