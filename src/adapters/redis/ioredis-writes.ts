@@ -1,7 +1,16 @@
-import type { IoredisClient } from './ioredis.ts'
+/** What ioredis writes to: a stream of Node's, unless a `Connector` of the user's made another. */
+export interface Corkable {
+  readonly writableCorked: number
+  readonly writableLength: number
+  cork?(): void
+  uncork(): void
+}
 
-type Stream = IoredisClient['stream']
-type Corkable = NonNullable<Stream>
+/** A client of ioredis, as far as it sends. */
+interface Sender {
+  readonly stream?: Corkable | null
+  sendCommand(command: unknown, stream?: unknown, node?: unknown): unknown
+}
 
 /** More than this is not held back, however long the tick. */
 const MOST_BYTES = 65_536
@@ -17,18 +26,18 @@ let knowsExit = false
  * itself, and that call into the kernel costs three times as much as all else about a command. They keep their order, and
  * the first leaves before the event loop turns: whoever sends but one at a time loses nothing.
  */
-export function writeTogether(client: IoredisClient): void {
+export function writeTogether(client: Sender): void {
   letGoAtExit()
   // The prototype's method as it is at the time of the call: instrumentation may have wrapped it.
-  const prototype = Object.getPrototypeOf(client) as IoredisClient
-  client.sendCommand = function (this: IoredisClient, command, stream, node) {
+  const prototype = Object.getPrototypeOf(client) as Sender
+  client.sendCommand = function (this: Sender, command, stream, node) {
     hold(this.stream)
     return prototype.sendCommand.call(this, command, stream, node)
   }
 }
 
 /** Holds back what is written to the stream until the present tick is over. */
-export function hold(stream: Stream): void {
+export function hold(stream: Corkable | null | undefined): void {
   if (!stream?.cork || isExiting) return
   if (stream.writableCorked > 0) {
     if (stream.writableLength > MOST_BYTES && held.includes(stream)) {

@@ -1,7 +1,7 @@
 import { classifyRedis, isConnectionLoss, isReadOnly } from './classify.ts'
 import type { CommandTap, ConnectionHost, LaneName, Dialect, DriverClient, Opening, Unanswered } from './driver.ts'
 import { tidy } from './ioredis-errors.ts'
-import { hold, writeTogether } from './ioredis-writes.ts'
+import { hold, writeTogether, type Corkable } from './ioredis-writes.ts'
 
 /** A queue of ioredis (Denque). */
 interface CommandQueue {
@@ -27,12 +27,7 @@ export interface IoredisCommand {
 export interface IoredisClient extends DriverClient {
   readonly status: string
   readonly options: Record<string, unknown>
-  readonly stream?: {
-    readonly writableCorked: number
-    readonly writableLength: number
-    cork?(): void
-    uncork(): void
-  } | null
+  readonly stream?: Corkable | null
   readonly commandQueue?: CommandQueue
   readonly offlineQueue?: CommandQueue
   connect(): Promise<void>

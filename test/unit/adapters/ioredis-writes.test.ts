@@ -1,6 +1,5 @@
 import { Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
-import type { IoredisClient } from '../../../src/adapters/redis/ioredis.ts'
 import { writeTogether } from '../../../src/adapters/redis/ioredis-writes.ts'
 
 /** What is written goes into `packets`, one entry for each call into the kernel. */
@@ -34,7 +33,7 @@ class Sender {
 
 function sender(): Sender {
   const client = new Sender()
-  writeTogether(client as unknown as IoredisClient)
+  writeTogether(client as Parameters<typeof writeTogether>[0])
   return client
 }
 
