@@ -198,13 +198,13 @@ export function isBusy(connection: DriverConnection): boolean {
   return (connection._command ?? null) !== null || connection._commands.length > 0
 }
 
+/** Whether the driver has told whoever waits on it that it is over. */
+function hasFailed(connection: DriverConnection): boolean {
+  return (connection._fatalError ?? connection._protocolError ?? null) !== null
+}
+
 export function isDead(connection: DriverConnection): boolean {
-  return (
-    (connection._fatalError ?? null) !== null ||
-    (connection._protocolError ?? null) !== null ||
-    connection._closing === true ||
-    connection.stream.destroyed === true
-  )
+  return hasFailed(connection) || connection._closing === true || connection.stream.destroyed === true
 }
 
 /** A command of the adapter's own. */
@@ -225,8 +225,7 @@ export function called(start: (done: Callback) => unknown): Promise<unknown> {
 /** Ends the socket at once, without a goodbye; whoever waits for a reply on it is told. */
 export function cut(connection: DriverConnection, why: string): void {
   // One that is closing, or whose socket is gone, may have told nobody yet.
-  const isTold = (connection._fatalError ?? connection._protocolError ?? null) !== null
-  if (isBusy(connection) && !isTold) {
+  if (isBusy(connection) && !hasFailed(connection)) {
     connection._notifyError(Object.assign(new Error(why), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true }))
   }
   connection.close()
