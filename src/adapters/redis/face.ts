@@ -72,6 +72,25 @@ export function makeFace(host: FaceHost, template: DriverClient, events: EventEm
   return face
 }
 
+/**
+ * A command of the shared lane: on a connection that takes it now, otherwise queued. What it makes for those that are
+ * measured stands apart, so that the method itself has nothing to allocate.
+ */
+export function sharedCommand(
+  host: FaceHost,
+  owner: FaceOwner,
+  label: string,
+  send: (client: DriverClient, args: unknown[]) => unknown,
+  queue: (args: unknown[]) => unknown,
+): Method {
+  const measure = (client: DriverClient, args: unknown[]): unknown => host.measured(label, () => send(client, args))
+  return (...args) => {
+    const client = owner.ended ? undefined : host.pick()
+    if (client === undefined) return queue(args)
+    return host.watched ? measure(client, args) : send(client, args)
+  }
+}
+
 export function value(of: unknown): PropertyDescriptor {
   return { value: of, configurable: true, writable: true }
 }

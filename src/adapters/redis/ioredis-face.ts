@@ -1,5 +1,5 @@
 import type { DriverClient } from './driver.ts'
-import { emitLater, getter, makeFace, overwritable, Owner, value } from './face.ts'
+import { emitLater, getter, makeFace, overwritable, Owner, sharedCommand, value } from './face.ts'
 import { sessionError, toCallback, type FaceBasics, type Method } from './face-host.ts'
 import { firstKeyOfWords } from './first-key.ts'
 import type { IoredisClient, IoredisCommand, IoredisDialect } from './ioredis.ts'
@@ -101,17 +101,11 @@ export function ioredisFace(options: IoredisFaceOptions): DriverClient {
 
   function command(name: string): Method {
     const canonical = commandName(name)
-    const call = (client: IoredisClient, args: unknown[]): unknown =>
+    const call = (client: DriverClient, args: unknown[]): unknown =>
       (client as unknown as Record<string, Method>)[name]?.apply(client, args)
-    if (isRoutedByArguments(canonical) || routeOf(canonical) !== 'shared') return (...args) => run(name, args, call)
-    // Apart from the method itself, which without a closure of its own has nothing to allocate.
-    const measure = (client: DriverClient, args: unknown[]): unknown =>
-      host.measured(canonical, () => call(client as IoredisClient, args))
-    return (...args) => {
-      const client = owner.ended ? undefined : host.pick()
-      if (client === undefined) return run(name, args, call)
-      return host.watched ? measure(client, args) : call(client as IoredisClient, args)
-    }
+    const route = (args: unknown[]): unknown => run(name, args, call)
+    if (isRoutedByArguments(canonical) || routeOf(canonical) !== 'shared') return (...args) => route(args)
+    return sharedCommand(host, owner, canonical, call, route)
   }
 
   /** `call('GET', 'k')`: the command stands in the first argument. */

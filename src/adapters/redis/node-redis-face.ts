@@ -1,5 +1,5 @@
 import type { DriverClient } from './driver.ts'
-import { emitLater, getter, makeFace, Owner, value } from './face.ts'
+import { emitLater, getter, makeFace, Owner, sharedCommand, value } from './face.ts'
 import { sessionError, type FaceBasics, type Method } from './face-host.ts'
 import { firstKeyOfMethod } from './first-key.ts'
 import type { NodeRedisCluster, NodeRedisClusterDialect } from './node-redis-cluster.ts'
@@ -117,15 +117,8 @@ export function nodeRedisFace(options: NodeRedisFaceOptions): DriverClient {
         return run(name, args, view, (client) => callOn(client, args), key)
       }
     const send = (client: DriverClient, args: unknown[]): unknown => noted(client, callOn(view.of(client), args))
-    // Apart from the method itself, which without a closure of its own has nothing to allocate.
     const queue = (args: unknown[]): unknown => run(name, args, view, (client) => callOn(client, args))
-    const measure = (client: DriverClient, args: unknown[]): unknown =>
-      host.measured(canonical, () => send(client, args))
-    return (...args) => {
-      const client = owner.ended ? undefined : host.pick()
-      if (client === undefined) return queue(args)
-      return host.watched ? measure(client, args) : send(client, args)
-    }
+    return sharedCommand(host, owner, canonical, send, queue)
   }
 
   /** A batch goes over the shared connection, unless it changes it or holds it up. */
