@@ -1,10 +1,10 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import type { Page } from 'playwright-core'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { dashboard, toNodeHandler, type Dashboard, type Hello, type PoolView, type Tick } from 'millpond/dashboard'
 import { History, SERIES, type Sample } from '../../src/dashboard/history.ts'
-import { describeBrowser, openPage, startBrowser } from '../support/browser.ts'
+import { describeBrowser, openPage, useBrowser } from '../support/browser.ts'
 import { Pools } from '../support/dashboard.ts'
 
 const POOLS = 20
@@ -98,14 +98,8 @@ async function mainThread(page: Page): Promise<() => Promise<number>> {
 }
 
 describeBrowser('the page of twenty pools with an hour behind them', { timeout: 60_000 }, () => {
-  let browser: Browser
+  const browser = useBrowser()
   let old: OldDashboard
-  beforeAll(async () => {
-    browser = await startBrowser()
-  })
-  afterAll(async () => {
-    await browser.close()
-  })
   beforeEach(async () => {
     old = new OldDashboard()
     await old.listen()
@@ -119,7 +113,7 @@ describeBrowser('the page of twenty pools with an hour behind them', { timeout: 
     // High enough to show them all: nothing is spared for being out of sight.
     const viewport = { width: 1_600, height: 2_400 }
     // Its process is that of the page to come, so that the clock is there before the page is.
-    const { page, complaints } = await openPage(browser, `${old.url}icon.svg`, { viewport })
+    const { page, complaints } = await openPage(browser(), `${old.url}icon.svg`, { viewport })
     const cpu = await mainThread(page)
     await page.goto(`${old.url}${hash}`)
     await page

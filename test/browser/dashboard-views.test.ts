@@ -1,11 +1,11 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { waitFor } from '@millpond/rig'
 import { Pool, PoolGroup } from 'millpond'
 import { serveDashboard, type AuditEntry, type ServedDashboard, type ServeOptions } from 'millpond/dashboard'
-import { describeBrowser, findings, openPage, picture, startBrowser } from '../support/browser.ts'
+import { describeBrowser, findings, openPage, picture, useBrowser } from '../support/browser.ts'
 import { Pools } from '../support/dashboard.ts'
 import { closeHttpPools, get, httpPoolOn } from '../support/http.ts'
 
@@ -26,16 +26,10 @@ async function startSilent(): Promise<{ origin: string; server: Server }> {
 }
 
 describeBrowser('what the page of the dashboard shows, in Chromium', { timeout: 60_000 }, () => {
-  let browser: Browser
+  const browser = useBrowser()
   let pools: Pools
   const closers: (() => unknown)[] = []
 
-  beforeAll(async () => {
-    browser = await startBrowser()
-  })
-  afterAll(async () => {
-    await browser.close()
-  })
   beforeEach(() => {
     pools = new Pools()
   })
@@ -61,7 +55,7 @@ describeBrowser('what the page of the dashboard shows, in Chromium', { timeout: 
     { url }: { readonly url: string },
     { hash = '', ...look }: Parameters<Browser['newPage']>[0] & { hash?: string } = {},
   ): Promise<{ page: Page; complaints: string[] }> {
-    const opened = await openPage(browser, `${url}${hash}`, look)
+    const opened = await openPage(browser(), `${url}${hash}`, look)
     closers.push(() => opened.page.close())
     await opened.page.getByText('live', { exact: true }).waitFor()
     return opened

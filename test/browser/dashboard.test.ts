@@ -1,21 +1,15 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { serveDashboard, type AuditEntry, type ServedDashboard, type ServeOptions } from 'millpond/dashboard'
-import { describeBrowser, findings, openPage, startBrowser } from '../support/browser.ts'
+import { describeBrowser, findings, openPage, useBrowser } from '../support/browser.ts'
 import { Pools } from '../support/dashboard.ts'
 
 describeBrowser('the page of the dashboard, in Chromium', { timeout: 60_000 }, () => {
-  let browser: Browser
+  const browser = useBrowser()
   let pools: Pools
   let served: ServedDashboard
   const pages: Page[] = []
 
-  beforeAll(async () => {
-    browser = await startBrowser()
-  })
-  afterAll(async () => {
-    await browser.close()
-  })
   beforeEach(() => {
     pools = new Pools()
   })
@@ -31,7 +25,7 @@ describeBrowser('the page of the dashboard, in Chromium', { timeout: 60_000 }, (
   ): Promise<{ page: Page; complaints: string[] }> {
     served = await serveDashboard(pools.registry, { instance: 'here', intervalMillis: 200, ...options })
     const { hash = '', ...rest } = look
-    const opened = await openPage(browser, `${served.url}${hash}`, rest)
+    const opened = await openPage(browser(), `${served.url}${hash}`, rest)
     pages.push(opened.page)
     await opened.page.getByText('live', { exact: true }).waitFor()
     return opened

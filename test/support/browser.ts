@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type Page } from 'playwright-core'
-import { describe } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { findProgram, tryStart } from '@millpond/rig'
 
 const FLAGS = [
@@ -32,8 +32,16 @@ const executablePath = await tryStart('Chromium', () => Promise.resolve(chromium
 /** `describe` for what needs a browser: skipped, loudly, where there is none. */
 export const describeBrowser = describe.skipIf(executablePath === undefined)
 
-export async function startBrowser(): Promise<Browser> {
-  return await chromium.launch({ args: FLAGS, ...(executablePath === undefined ? {} : { executablePath }) })
+/** One browser for all tests of the `describe` that it is called in; the function gives it to each. */
+export function useBrowser(): () => Browser {
+  let browser: Browser
+  beforeAll(async () => {
+    browser = await chromium.launch({ args: FLAGS, ...(executablePath === undefined ? {} : { executablePath }) })
+  })
+  afterAll(async () => {
+    await browser.close()
+  })
+  return () => browser
 }
 
 /** A page, and everything that it complained of. */

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { Socket } from 'node:net'
 import * as undici from 'undici'
 import { afterEach, describe, expect, it } from 'vitest'
+import { sleep } from '@millpond/rig'
 import { httpPool, type HttpPool, type HttpPoolOptions } from 'millpond/http'
 import type { DispatchOptions, LegacyHandler } from '../../../src/adapters/http/driver.ts'
 
@@ -66,7 +67,7 @@ describe('an exchange', () => {
     outcomes.push(500, 500, 'gone', 'reset', 200)
     expect([await ask(pool, '/1'), await ask(pool, '/2')]).toEqual([500, 500])
     await expect(ask(pool, '/3')).rejects.toMatchObject({ code: 'ERR_POOL_DOWN' })
-    await new Promise((resolve) => setTimeout(resolve, 510))
+    await sleep(510)
     expect(await ask(pool, '/probe')).toBe(200)
     expect(seen).toEqual(['/1 500', '/2 500', '/probe gone', '/probe reset', '/probe 200'])
     expect(pool.origins()['http://scripted.test']).toMatchObject({ circuit: 'closed', sentAgain: 2 })
