@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureInstalled } from './ensure-installed.mjs'
 import { installServers } from './install-servers.mjs'
@@ -58,7 +58,8 @@ for (const { name, ok } of results) {
 }
 const tests = readTests()
 passed += tests.passed
-failed += tests.failed
+// An error outside of all tests fails the run as well.
+failed += Math.max(tests.failed, results.some(({ name, ok }) => name === 'tests' && !ok) ? 1 : 0)
 skipped += tests.skipped
 rmSync(reports, { recursive: true, force: true })
 
@@ -67,6 +68,8 @@ for (const { name, ok, seconds } of results) {
   const detail = name === 'tests' ? `  ${tests.passed} passed, ${tests.failed} failed, ${tests.skipped} skipped` : ''
   console.log(`  ${ok ? '✓' : '✗'} ${name.padEnd(8)} ${seconds.toFixed(1).padStart(6)} s${detail}`)
 }
+for (const file of tests.broken)
+  console.log(`  ✗ ${file} could not be loaded, or its process ended in the middle of it`)
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exit(failed > 0 || results.some(({ ok }) => !ok) ? 1 : 0)
 
@@ -95,14 +98,20 @@ function run(program, args, keepOutput) {
 
 function readTests() {
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, success } = JSON.parse(readFileSync(report, 'utf8'))
-    // A file that cannot even be loaded counts no failed test, but it has failed.
+    const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(report, 'utf8'))
+    // A file that cannot be loaded, or whose process ended, counts no failed test, but it has failed.
+    const broken = testResults.filter(
+      ({ status, assertionResults }) =>
+        (status === 'failed' && !assertionResults.some((each) => each.status === 'failed')) ||
+        assertionResults.some((each) => each.status === 'pending'),
+    )
     return {
       passed: numPassedTests,
-      failed: numFailedTests === 0 && !success ? 1 : numFailedTests,
+      failed: numFailedTests + broken.length,
       skipped: numPendingTests,
+      broken: broken.map(({ name }) => relative(root, name)),
     }
   } catch {
-    return { passed: 0, failed: 1, skipped: 0 }
+    return { passed: 0, failed: 1, skipped: 0, broken: [] }
   }
 }
