@@ -16,6 +16,18 @@ export const readsIntoRoom =
   process.versions['bun'] === undefined && process.versions['deno'] === undefined && userAgent !== 'Cloudflare-Workers'
 
 /**
+ * Whether a chunk may go to those who listen at once. `push` would do no more with it, but then have the stream ask for the
+ * next one, in a tick of its own after every read; a socket reads on by itself. The first chunk is pushed: the stream takes
+ * note that it was read from.
+ */
+const flows = (socket: Socket): boolean =>
+  socket.readableFlowing === true &&
+  socket.readableLength === 0 &&
+  socket.readableDidRead &&
+  socket.readableEncoding === null &&
+  socket.listenerCount('data') > 0
+
+/**
  * A socket that reads into the same memory every time, and hands on a copy of what came. One of Node's own allocates 64 KB
  * for every read and gives back what was left over, which for the few hundred bytes of an answer costs more than all else
  * about reading them. To whoever uses it, it is any other socket, with the same events, pauses and limits.
@@ -30,7 +42,9 @@ export function readingSocket(where?: NetConnectOpts): Socket {
     callback(length: number, room: Uint8Array): boolean {
       const chunk = Buffer.allocUnsafe(length)
       chunk.set(new Uint8Array(room.buffer, room.byteOffset, length))
-      return socket.push(chunk)
+      if (!flows(socket)) return socket.push(chunk)
+      socket.emit('data', chunk)
+      return true
     },
   }
   // The types know the option only where the socket is connected.

@@ -68,6 +68,53 @@ describe('a reading socket', () => {
     expect(wrote).toBe(true)
   })
 
+  it('keeps the order for a reader that pauses at every chunk', async () => {
+    const sent = pattern(3_000_000)
+    const socket = await connected((peer) => peer.end(sent))
+    const came: Buffer[] = []
+    socket.on('data', (chunk: Buffer) => {
+      came.push(chunk)
+      socket.pause()
+      void setImmediate().then(() => socket.resume())
+    })
+    await once(socket, 'end')
+    expect(Buffer.concat(came).equals(sent)).toBe(true)
+  })
+
+  it('gives text to whoever sets an encoding after the first bytes, whole characters only', async () => {
+    const text = 'é€😀'.repeat(100_000)
+    const socket = await connected((peer) => {
+      peer.write('x')
+      peer.on('data', () => peer.end(text))
+    })
+    await once(socket, 'data')
+    let came = ''
+    socket.setEncoding('utf8')
+    socket.on('data', (each: string) => (came += each))
+    socket.write('more')
+    await once(socket, 'end')
+    expect(came === text).toBe(true)
+  })
+
+  it('gives the rest to whoever reads on in another way', async () => {
+    const socket = await connected((peer) => {
+      peer.setNoDelay(true)
+      peer.write('1')
+      peer.on('data', (asked) => (String(asked) === '3' ? peer.end(asked) : peer.write(asked)))
+    })
+    const told: string[] = []
+    const listener = (chunk: Buffer): number => told.push(String(chunk))
+    socket.on('data', listener)
+    await once(socket, 'data')
+    socket.write('2')
+    await once(socket, 'data')
+    socket.off('data', listener)
+    socket.pause()
+    socket.write('3')
+    expect((await socket.toArray()).map(String)).toEqual(['3'])
+    expect(told).toEqual(['1', '2'])
+  })
+
   it('reads nothing while it is paused, so that the server has to wait', async () => {
     let peer: Socket | undefined
     const socket = await connected((each) => (peer = each))
