@@ -1,9 +1,27 @@
 import { defineConfig } from 'vitest/config'
+import { ForksPoolWorker } from 'vitest/node'
 import { doors } from './scripts/doors.mjs'
 
 /** The folder of another undici than the installed one, in the matrix of versions. */
 const undici = process.env['MILLPOND_TEST_UNDICI']
 const packages = new URL('./packages/', import.meta.url).pathname
+
+/** Tells how a process ended in the middle of its tests, of which Vitest says only that it did. */
+class ToldWorker extends ForksPoolWorker {
+  #isOver = false
+
+  override async start(): Promise<void> {
+    await super.start()
+    this.on('exit', (...[code, signal]: unknown[]) => {
+      if (!this.#isOver) console.error(`A process ended in the middle of its tests: ${String(signal ?? code)}`)
+    })
+  }
+
+  override async stop(): Promise<void> {
+    this.#isOver = true
+    await super.stop()
+  }
+}
 
 export default defineConfig({
   resolve: {
@@ -35,7 +53,7 @@ export default defineConfig({
     // Of real servers on a machine that others use too, one answer in thousands may come at the wrong moment; what fails
     // twice has failed. Not for the property tests: a seed that fails is a bug.
     retry: process.env['CI'] === 'true' ? 1 : 0,
-    pool: 'forks',
+    pool: { name: 'told-forks', createPoolWorker: (options) => new ToldWorker(options) },
     maxWorkers: 2,
     execArgv: ['--expose-gc'],
     coverage: { include: ['src/core/**/*.ts'], reporter: ['text-summary', 'json-summary', 'html'] },
