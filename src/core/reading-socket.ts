@@ -24,8 +24,7 @@ const flows = (socket: Socket): boolean =>
   socket.readableFlowing === true &&
   socket.readableLength === 0 &&
   socket.readableDidRead &&
-  socket.readableEncoding === null &&
-  socket.listenerCount('data') > 0
+  socket.readableEncoding === null
 
 /**
  * A socket that reads into the same memory every time, and hands on a copy of what came. One of Node's own allocates 64 KB
@@ -42,9 +41,7 @@ export function readingSocket(where?: NetConnectOpts): Socket {
     callback(length: number, room: Uint8Array): boolean {
       const chunk = Buffer.allocUnsafe(length)
       chunk.set(new Uint8Array(room.buffer, room.byteOffset, length))
-      if (!flows(socket)) return socket.push(chunk)
-      socket.emit('data', chunk)
-      return true
+      return (flows(socket) && socket.emit('data', chunk)) || socket.push(chunk)
     },
   }
   // The types know the option only where the socket is connected.
