@@ -1,6 +1,7 @@
-import { fork } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { figure, table, writeSection } from './report.mjs'
@@ -12,7 +13,7 @@ import { median, medianInterval } from './statistics.mjs'
  * @typedef {import('./block.mjs').Client} Client
  * @typedef {{ ours: Figures, theirs: Figures }} Round
  * @typedef {object} Results what was measured of each pair, and on what machine; rounds by the number of callers
- * @property {Record<string, { date: string, node: string, cores: number, loadAverage: number[], rounds: Record<string, Round[]> }>} pairs
+ * @property {Record<string, { date: string, node: string, cores: number, apart?: boolean, loadAverage: number[], rounds: Record<string, Round[]> }>} pairs
  * @typedef {object} Pair
  * @property {(target: any) => Client | Promise<Client>} ours
  * @property {(target: any) => Client | Promise<Client>} theirs what it is in place of
@@ -48,12 +49,13 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
   process.once('SIGTERM', () => process.exit(1))
   const file = fileURLToPath(new URL(`../results/${name}.json`, import.meta.url))
   const results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  const apart = keepTo(process.pid, others)
   const keep = () => writeFileSync(file, `${JSON.stringify(results, null, 1)}\n`)
   const run = async (/** @type {object} */ target) => {
     for (const [each, pair] of Object.entries(pairs)) {
       if (!each.includes(values.only)) continue
       const rounds = await runPair([module, each, JSON.stringify(target)], pair, Number(values.rounds))
-      results.pairs = { ...results.pairs, [each]: { ...circumstances(), rounds } }
+      results.pairs = { ...results.pairs, [each]: { ...circumstances(), apart, rounds } }
       keep()
       process.stderr.write(`${each}\n`)
     }
@@ -68,11 +70,29 @@ export async function pairBench({ name, head, module, pairs, measure, more = () 
   console.log(`${text}\n\n${besides}`)
 }
 
-/** Blocks of each side before anything is measured: what is still being compiled is not what a service runs. */
-const WARM_UP_BLOCKS = 10
+/**
+ * Blocks of each side, with each number of callers, before anything is measured: what is still being compiled is not what a
+ * service runs.
+ */
+const WARM_UP_BLOCKS = 25
 
 /** So often both begin anew, as what the compiler makes of the same program is not the same in every process. */
 const PROCESSES = 9
+
+const CORES = cpus().length
+/** Either side runs on the last core, alone with its threads; this process, and the servers that it starts, on the others. */
+const [own, others] = [`${CORES - 1}`, `0-${CORES - 2}`]
+
+/** Keeps a process and all that it starts to these cores; false where the system cannot. */
+function keepTo(/** @type {number | undefined} */ pid, /** @type {string} */ cores) {
+  if (CORES === 1) return false
+  try {
+    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, `${pid}`], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Runs one pair, in as many processes. */
 async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} */ pair, /** @type {number} */ rounds) {
@@ -96,17 +116,16 @@ async function runPair(/** @type {readonly string[]} */ args, /** @type {Pair} *
  * @param {number} first odd where theirs begins
  */
 async function takeTurns(sides, { callers, operations }, rounds, results, first) {
-  for (const count of callers) {
+  const both = async (/** @type {number} */ count, /** @type {number} */ turn) => {
+    const [one, other] = /** @type {const} */ (turn % 2 === 0 ? ['ours', 'theirs'] : ['theirs', 'ours'])
     const run = (/** @type {'ours' | 'theirs'} */ side) => sides[side].run({ callers: count, operations })
-    for (let block = 0; block < WARM_UP_BLOCKS; block++) {
-      await run('ours')
-      await run('theirs')
-    }
-    for (let round = 0; round < rounds; round++) {
-      const [one, other] = /** @type {const} */ ((first + round) % 2 === 0 ? ['ours', 'theirs'] : ['theirs', 'ours'])
-      const figures = { [one]: await run(one), [other]: await run(other) }
-      results[count].push(/** @type {Round} */ (figures))
-    }
+    return /** @type {Round} */ ({ [one]: await run(one), [other]: await run(other) })
+  }
+  for (let block = 0; block < WARM_UP_BLOCKS; block++) {
+    for (const count of callers) await both(count, block)
+  }
+  for (const count of callers) {
+    for (let round = 0; round < rounds; round++) results[count].push(await both(count, first + round))
   }
 }
 
@@ -124,6 +143,7 @@ async function takeTurns(sides, { callers, operations }, rounds, results, first)
  */
 async function startSide(args) {
   const child = fork(PROGRAM, args, { execArgv: [] })
+  keepTo(child.pid, own)
   const ended = once(child, 'exit')
   const answer = async () => {
     const [message] = await Promise.race([
@@ -164,11 +184,11 @@ function report(names, { pairs }, head) {
       return [name, callers, both('cpuMicros'), ratio, both('perSecond'), both('p50'), both('p99')]
     }),
   )
-  const [{ date, node, cores, rounds: first }] = measured.map((name) => pairs[name])
+  const [{ date, node, cores, apart, rounds: first }] = measured.map((name) => pairs[name])
   const loads = measured.map((name) => pairs[name].loadAverage[0])
   const count = Object.values(first)[0].length
   return [
-    `${date.slice(0, 10)}, Node ${node}, ${cores} cores shared with the server, load ${Math.min(...loads)} to ${Math.max(...loads)}; medians of ${count} rounds.`,
+    `${date.slice(0, 10)}, Node ${node}, ${cores} cores ${apart ? 'of which the client has one' : 'shared with the server'}, load ${Math.min(...loads)} to ${Math.max(...loads)}; medians of ${count} rounds.`,
     table([head, 'callers', 'client CPU, µs', 'ratio (95 %)', 'a second', 'p50, ms', 'p99, ms'], rows),
   ].join('\n\n')
 }
