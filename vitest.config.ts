@@ -54,7 +54,8 @@ export default defineConfig({
     // twice has failed. Not for the property tests: a seed that fails is a bug.
     retry: process.env['CI'] === 'true' ? 1 : 0,
     pool: { name: 'told-forks', createPoolWorker: (options) => new ToldWorker(options) },
-    maxWorkers: 2,
+    // Most of what they do is to wait for servers and times.
+    maxWorkers: 3,
     execArgv: ['--expose-gc'],
     coverage: { include: ['src/core/**/*.ts'], reporter: ['text-summary', 'json-summary', 'html'] },
   },
