@@ -37,6 +37,9 @@ const WITHOUT = {
 } as const
 
 /** "is not installed" where that is so, and otherwise what happened. */
+/** It is killed, and must not forget what it has committed: numbers of orders would come twice, to the ledger too. */
+const DATABASE = { max_connections: 60, synchronous_commit: 'on' }
+
 function reasonOf(error: unknown): string {
   if (error instanceof NotInstalledError) return 'is not installed'
   const lines = (error instanceof Error ? error.message : String(error)).trim().split('\n')
@@ -69,7 +72,7 @@ export async function startServers(
   // One that fails must not leave the others behind, which are still starting.
   const [postgres, redis, mariadb, mongo, prices, shipping] = await Promise.all([
     url === undefined
-      ? started(() => startPostgres({ settings: { max_connections: 60 } })).catch((error: unknown) => error as Error)
+      ? started(() => startPostgres({ settings: DATABASE })).catch((error: unknown) => error as Error)
       : undefined,
     ifThere('Redis', () => startRedis()),
     ifThere('MariaDB', () => startMariaDb()),
