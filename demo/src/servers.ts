@@ -36,10 +36,10 @@ const WITHOUT = {
   'The gRPC service': 'orders are taken without a quote',
 } as const
 
-/** "is not installed" where that is so, and otherwise what happened. */
 /** It is killed, and must not forget what it has committed: numbers of orders would come twice, to the ledger too. */
 const DATABASE = { max_connections: 60, synchronous_commit: 'on' }
 
+/** "is not installed" where that is so, and otherwise what happened. */
 function reasonOf(error: unknown): string {
   if (error instanceof NotInstalledError) return 'is not installed'
   const lines = (error instanceof Error ? error.message : String(error)).trim().split('\n')

@@ -4,7 +4,7 @@ import type { PooledConnection } from '../../src/adapters/mysql/pooled-connectio
 import { sleep, startFaultProxy, waitFor, type FaultProxy } from '@millpond/rig'
 import { destroyedIn } from '../support/identities.ts'
 import { describeOwnMysql, idOf, poolOn, rowOf, startOwnServer, type TestPool } from '../support/mysql.ts'
-import { watchUncaught } from '../support/pg.ts'
+import { watchUncaught } from '../support/uncaught.ts'
 
 describeOwnMysql('a MySQL pool whose server or network fails', () => {
   let rig: Awaited<ReturnType<typeof startOwnServer>>

@@ -15,7 +15,7 @@ import {
   type CallbackPool,
   type TestPool,
 } from '../support/mysql.ts'
-import { watchUncaught } from '../support/pg.ts'
+import { watchUncaught } from '../support/uncaught.ts'
 
 describeMysql('a pool on MariaDB', () => {
   let rig: Awaited<ReturnType<typeof startServer>>

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { sleep, startFaultProxy, waitFor, type FaultProxy } from '@millpond/rig'
-import { describePostgres, pidOf, poolOn, startServer, watchUncaught, type TestPool } from '../support/pg.ts'
+import { describePostgres, pidOf, poolOn, startServer, type TestPool } from '../support/pg.ts'
+import { watchUncaught } from '../support/uncaught.ts'
 
 describePostgres('a pool whose server or network fails', () => {
   let rig: Awaited<ReturnType<typeof startServer>>

@@ -2,7 +2,8 @@ import { createRequire } from 'node:module'
 import type Pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { waitFor } from '@millpond/rig'
-import { describePostgres, pidOf, startServer, watchUncaught, type TestPool } from '../support/pg.ts'
+import { describePostgres, pidOf, startServer, type TestPool } from '../support/pg.ts'
+import { watchUncaught } from '../support/uncaught.ts'
 import { pgPool } from 'millpond/pg'
 
 // Run by `npm run test:matrix`, which builds the native client first.

@@ -3,7 +3,8 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { sleep, waitFor } from '@millpond/rig'
 import { PoolError } from 'millpond'
-import { describePostgres, pidOf, poolOn, startServer, watchUncaught, type TestPool } from '../support/pg.ts'
+import { describePostgres, pidOf, poolOn, startServer, type TestPool } from '../support/pg.ts'
+import { watchUncaught } from '../support/uncaught.ts'
 
 describePostgres('a pool on PostgreSQL', () => {
   let rig: Awaited<ReturnType<typeof startServer>>

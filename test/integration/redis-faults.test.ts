@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { startFaultProxy, startRedis, waitFor, type FaultProxy, type RedisServer } from '@millpond/rig'
-import { watchUncaught } from '../support/pg.ts'
+import { watchUncaught } from '../support/uncaught.ts'
 import { ALL_DRIVERS, tryRedis, type TestOptions, type TestPool } from '../support/redis.ts'
 
 const found = await tryRedis()

@@ -6,7 +6,8 @@ import { PoolError, type PoolEventName } from 'millpond'
 import type pg from 'pg'
 import type { PgPoolOptions } from 'millpond/pg'
 import { expectIdentities } from './identities.ts'
-import { poolOn, startServer, watchUncaught, type TestPool } from './pg.ts'
+import { poolOn, startServer, type TestPool } from './pg.ts'
+import { watchUncaught } from './uncaught.ts'
 
 /** `npm run chaos` runs every scenario at its full length; `npm test` runs them shortened. */
 export const FULL = process.env['CHAOS'] === 'full'

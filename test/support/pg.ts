@@ -46,21 +46,3 @@ export async function pidOf(client: { query(text: string): Promise<pg.QueryResul
   const { rows } = await client.query('SELECT pg_backend_pid() AS pid')
   return (rows[0] as { pid: number }).pid
 }
-
-/** Counts exceptions that nobody caught, in place of the runner, which would end the test for them. */
-export function watchUncaught(): { readonly errors: unknown[]; stop(): void } {
-  const errors: unknown[] = []
-  const before = process.listeners('uncaughtException')
-  process.removeAllListeners('uncaughtException')
-  const note = (error: unknown): void => {
-    errors.push(error)
-  }
-  process.on('uncaughtException', note)
-  return {
-    errors,
-    stop() {
-      process.off('uncaughtException', note)
-      for (const listener of before) process.on('uncaughtException', listener)
-    },
-  }
-}

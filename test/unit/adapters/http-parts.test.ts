@@ -8,6 +8,7 @@ import type { HttpConnection } from '../../../src/adapters/http/connection.ts'
 import { afterwards, type Follower } from '../../../src/core/afterwards.ts'
 import { keepAliveMillis } from '../../../src/adapters/http/kept-socket.ts'
 import { httpAgents } from '../../../src/adapters/http/http-agents.ts'
+import { watchUncaught } from '../../support/uncaught.ts'
 
 afterEach(() => {
   vi.useRealTimers()
@@ -78,10 +79,7 @@ describe('the keep-alive hint of a server', () => {
 describe('who goes on after the driver', () => {
   it('does so in order, once, together with who is added meanwhile, and whatever another one throws', async () => {
     const order: string[] = []
-    const errors: unknown[] = []
-    const note = (error: unknown): void => void errors.push(error)
-    const listeners = process.rawListeners('unhandledRejection')
-    process.removeAllListeners('unhandledRejection').on('unhandledRejection', note)
+    const uncaught = watchUncaught('unhandledRejection')
     const follower = (name: string, deed = (): void => undefined): Follower => ({
       follower: undefined,
       goOn() {
@@ -104,10 +102,9 @@ describe('who goes on after the driver', () => {
     afterwards(again)
     expect(order).toEqual([])
     await new Promise((resolve) => setImmediate(resolve))
-    process.removeAllListeners('unhandledRejection')
-    for (const listener of listeners) process.on('unhandledRejection', listener as () => void)
+    uncaught.stop()
     expect(order).toEqual(['first', 'bad', 'again', 'added'])
-    expect(errors).toMatchObject([{ message: 'of the caller' }])
+    expect(uncaught.errors).toMatchObject([{ message: 'of the caller' }])
   })
 })
 

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { writeTogether } from '../../../src/adapters/redis/ioredis-writes.ts'
+import { watchUncaught } from '../../support/uncaught.ts'
 
 /** What is written goes into `packets`, one entry for each call into the kernel. */
 class Wire extends Writable {
@@ -87,20 +88,17 @@ describe('commands that ioredis sends', () => {
   it('go out on every connection also where one of them throws', async () => {
     const [one, other] = [sender(), sender()]
     const error = new Error('a stream of somebody’s own')
-    const uncaught = new Promise((resolve) => {
-      const listeners = process.rawListeners('uncaughtException')
-      process.removeAllListeners('uncaughtException').once('uncaughtException', (told) => {
-        for (const listener of listeners) process.on('uncaughtException', listener as () => void)
-        resolve(told)
-      })
-    })
+    const uncaught = watchUncaught()
     if (other.stream !== undefined)
       other.stream._write = () => {
         throw error
       }
     one.sendCommand('a')
     other.sendCommand('b')
-    expect(await uncaught).toBe(error)
+    await new Promise(setImmediate)
+    uncaught.stop()
+    expect(uncaught.errors).toHaveLength(1)
+    expect(uncaught.errors[0]).toBe(error)
     expect(one.stream?.packets).toEqual(['a'])
   })
 

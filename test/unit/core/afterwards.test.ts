@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { afterwards, inTick, type Follower } from '../../../src/core/afterwards.ts'
+import { watchUncaught } from '../../support/uncaught.ts'
 
 /** Followers that note their name when they go on, and then do what they are told. */
 function followers(): { readonly order: string[]; follower(name: string, then?: () => void): Follower } {
@@ -17,8 +18,8 @@ function followers(): { readonly order: string[]; follower(name: string, then?: 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe.each([
-  { when: 'afterwards', add: afterwards, told: 'unhandledRejection' },
-  { when: 'in a tick', add: inTick, told: 'uncaughtException' },
+  { when: 'afterwards', add: afterwards, told: 'unhandledRejection' as const },
+  { when: 'in a tick', add: inTick, told: 'uncaughtException' as const },
 ])('what goes on $when', ({ add, told }) => {
   it('does so in order, once each, however often it was added, and not at once', async () => {
     const { order, follower } = followers()
@@ -48,9 +49,7 @@ describe.each([
 
   it('does so although one before it throws, which is told as an uncaught error', async () => {
     const { order, follower } = followers()
-    const uncaught: unknown[] = []
-    const listeners = process.rawListeners(told)
-    process.removeAllListeners(told).on(told, (error) => uncaught.push(error))
+    const uncaught = watchUncaught(told)
     try {
       const error = new Error('a bug of who goes on')
       const throwing = follower('throwing', () => {
@@ -60,10 +59,9 @@ describe.each([
       await turn()
       await turn()
       expect(order).toEqual(['throwing', 'next', 'last'])
-      expect(uncaught).toEqual([error])
+      expect(uncaught.errors).toEqual([error])
     } finally {
-      process.removeAllListeners(told)
-      for (const listener of listeners) process.on(told, listener as () => void)
+      uncaught.stop()
     }
   })
 })
